@@ -14,6 +14,7 @@ import json
 import re
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -178,6 +179,8 @@ class Answer:
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = ""
+    hang_up: bool = False
+    """Close the connection instead of answering: what was done stays done."""
 
     def encoded(self) -> tuple[bytes, str]:
         if self.body is None:
@@ -369,7 +372,9 @@ class _Server(ThreadingHTTPServer):
     sandbox: Sandbox
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away mid-way (a killed worker) is part of the game, not a traceback."""
+        """A client that goes away mid-way (a killed worker) is part of the game; anything else is a defect: shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _HttpHandler(BaseHTTPRequestHandler):
@@ -448,6 +453,8 @@ class _HttpHandler(BaseHTTPRequestHandler):
         return 0
 
     def send_answer(self, answer: Answer, cut: bool = False) -> int:
+        if answer.hang_up:
+            return self.hang_up()
         body, content_type = answer.encoded()
         self.send_response(answer.status)
         if content_type:
