@@ -210,6 +210,8 @@ class SandboxSystem:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        #: The faults of the server that serves this system, for what happens outside a request (sending a webhook).
+        self.faults = Faults()
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
 
     def route(self, method: str, pattern: str, handler: Handler) -> None:
@@ -234,7 +236,8 @@ class SandboxSystem:
                 self.before(request)
                 for method, pattern, handler in self._routes:
                     if method == request.method and (match := pattern.fullmatch(request.path)):
-                        return handler(request, **{k: unquote(v) for k, v in match.groupdict().items() if v is not None})
+                        arguments = {k: unquote(v) for k, v in match.groupdict().items() if v is not None}
+                        return handler(request, **arguments)
                 return self.unknown_path(request)
         except Refused as refused:
             return refused.answer
@@ -317,6 +320,8 @@ class Sandbox:
     def __init__(self, systems: list[SandboxSystem], port: int = 0) -> None:
         self.systems = {system.name: system for system in systems}
         self.faults = Faults()
+        for system in systems:
+            system.faults = self.faults
         self.log: list[dict[str, Any]] = []
         self.log_lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _HttpHandler)
@@ -432,7 +437,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
         if kind == "status":
             return self.send_answer(Answer(fault.status, fault.body, dict(fault.headers)))
         if kind == "html":
-            page = "<html><head><title>Bad gateway</title></head><body>Our services aren't available right now</body></html>"
+            page = "<html><head><title>Bad gateway</title></head><body>Our services aren't available</body></html>"
             return self.send_answer(Answer(fault.status, page, dict(fault.headers), "text/html"))
         if kind == "slow":
             time.sleep(fault.seconds)

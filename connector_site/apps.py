@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ConnectorSiteConfig(AppConfig):
+    name = "connector_site"

@@ -1,0 +1,303 @@
+"""Every setting of an installation, from the environment. A wrong or missing value stops the start with a sentence.
+
+`docs/reference/settings.md` explains each; a test keeps the two equal. Secrets may come from a file: NAME_FILE.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+from connector_site.logs import configuration as log_configuration
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+#: Names of the environment variables that are read here, for the docs test.
+KNOWN: set[str] = set()
+
+if (BASE_DIR / ".env").exists() and "MLC_EMBEDDED" not in os.environ:
+    environ.Env.read_env(BASE_DIR / ".env")
+
+
+def text(name: str, default: str | None = None, missing: str = "") -> str:
+    """A text setting; NAME_FILE names a file that holds it."""
+    KNOWN.add(name)
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from None
+    value = os.environ.get(name, "").strip()
+    if value:
+        return value
+    if default is None:
+        raise ImproperlyConfigured(f"{name} is not set. {missing}".strip())
+    return default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    value = text(name, "1" if default else "0").lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} is “{value}”; it must be 1 or 0.")
+
+
+def number(name: str, default: int, least: int, most: int) -> int:
+    value = text(name, str(default))
+    if not value.isdigit() or not least <= int(value) <= most:
+        raise ImproperlyConfigured(f"{name} is “{value}”; it must be a whole number from {least} to {most}.")
+    return int(value)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+DEBUG = False
+IS_EMBEDDED = os.environ.get("MLC_EMBEDDED") == "1"
+IS_DEMO = os.environ.get("MLC_DEMO") == "1"
+#: Where an installation on the embedded server keeps its files; empty in production.
+DATA_FOLDER = os.environ.get("MLC_DATA_FOLDER", "")
+
+SECRET_KEY = text("SECRET_KEY", missing="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'")
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("SECRET_KEY is shorter than 32 characters.")
+SECRET_KEY_FALLBACKS = words("SECRET_KEY_FALLBACKS")
+
+FIELD_ENCRYPTION_KEYS = [
+    key.strip()
+    for key in text(
+        "FIELD_ENCRYPTION_KEYS",
+        missing="Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+    ).split(",")
+    if key.strip()
+]
+for _key in FIELD_ENCRYPTION_KEYS:
+    try:
+        Fernet(_key)
+    except ValueError:
+        raise ImproperlyConfigured("FIELD_ENCRYPTION_KEYS holds a key that is not a Fernet key.") from None
+
+#: Opens the sandbox: plain http to loopback, and addresses inside this machine.
+SANDBOX_ALLOWED = flag("MLC_SANDBOX")
+#: A file of certificates to trust instead of certifi's, for an ERP behind a company's own authority.
+CA_BUNDLE = text("MLC_CA_BUNDLE", "")
+if CA_BUNDLE and not Path(CA_BUNDLE).is_file():
+    raise ImproperlyConfigured(f"MLC_CA_BUNDLE names {CA_BUNDLE}, which is not a file.")
+
+PUBLIC_URL = text(
+    "MLC_PUBLIC_URL", "http://127.0.0.1:8000" if IS_EMBEDDED else None, "Example: https://payroll.example.com"
+).rstrip("/")
+_public = urlsplit(PUBLIC_URL)
+if _public.scheme not in {"http", "https"} or not _public.hostname or _public.path:
+    raise ImproperlyConfigured(f"MLC_PUBLIC_URL is “{PUBLIC_URL}”; it must be like https://payroll.example.com.")
+IS_HTTPS = _public.scheme == "https"
+if not IS_HTTPS and not IS_EMBEDDED and not SANDBOX_ALLOWED:
+    raise ImproperlyConfigured(
+        "MLC_PUBLIC_URL must start with https:// (http only with MLC_SANDBOX=1 or the embedded database)."
+    )
+ALLOWED_HOSTS = [_public.hostname, *words("MLC_ALLOWED_HOSTS")]
+if IS_EMBEDDED:
+    ALLOWED_HOSTS += ["127.0.0.1", "localhost"]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+#: Addresses of reverse proxies whose X-Forwarded-* headers are believed.
+TRUSTED_PROXIES = words("MLC_TRUSTED_PROXIES")
+
+INSTALLED_APPS = [
+    "connector_site.apps.ConnectorSiteConfig",
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.import_export",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "import_export",
+    "rest_framework",
+    "django_q",
+    "tenants.apps.TenantsConfig",
+    "audit.apps.AuditConfig",
+    "mappings.apps.MappingsConfig",
+    "gusto.apps.GustoConfig",
+    "erp.apps.ErpConfig",
+]
+
+MIDDLEWARE = [
+    "connector_site.logs.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tenants.middleware.TenantMiddleware",
+]
+
+ROOT_URLCONF = "connector_site.urls"
+WSGI_APPLICATION = "connector_site.wsgi.application"
+AUTH_USER_MODEL = "tenants.User"
+LOGIN_URL = "admin:login"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def _database(name: str, url: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = environ.Env.db_url_config(url)
+    except Exception:  # noqa: BLE001 - whatever the parser stumbles on, the value must not be shown: it holds a password
+        raise ImproperlyConfigured(
+            f"{name} cannot be read. It must be like postgresql://user:password@host:5432/name."
+        ) from None
+    if found.get("ENGINE") != "django.db.backends.postgresql":
+        raise ImproperlyConfigured(
+            f"{name} must name a PostgreSQL database (postgresql://...). No other database works."
+        )
+    options = found.setdefault("OPTIONS", {})
+    options["options"] = "-c search_path=mlc -c timezone=UTC"
+    options.setdefault("connect_timeout", 5)
+    found["CONN_MAX_AGE"] = 60
+    # A new connection is the cure for one that the server closed; checking each costs a round trip.
+    found["CONN_HEALTH_CHECKS"] = False
+    return found
+
+
+DATABASE_URL = text("DATABASE_URL", missing="Set it, or start through manage.py, which runs an embedded PostgreSQL.")
+DATABASES = {"default": _database("DATABASE_URL", DATABASE_URL)}
+#: The login that owns the tables, used by `migrate` alone; on the embedded server the application's role may become owner.
+MIGRATE_DATABASE_URL = text("MIGRATE_DATABASE_URL", "")
+if MIGRATE_DATABASE_URL:
+    _database("MIGRATE_DATABASE_URL", MIGRATE_DATABASE_URL)
+
+Q_CLUSTER = {
+    "name": "ml-connector",
+    "orm": "default",
+    "workers": number("MLC_WORKERS", 2, 1, 64),
+    "poll": 0.2,
+    "timeout": 600,
+    "retry": 900,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "queue_limit": 4,
+    "bulk": 1,
+    "save_limit": -1,
+    "catch_up": False,
+    "recycle": 500,
+    "max_rss": 600_000,
+    "guard_cycle": 0.5,
+    "label": "Queue",
+}
+#: Threads and processes of the web server under `manage.py run`.
+WEB_THREADS = number("MLC_WEB_THREADS", 4, 1, 64)
+WEB_PROCESSES = number("MLC_WEB_PROCESSES", 1, 1, 32)
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(DATA_FOLDER or BASE_DIR) / "staticfiles"
+STATICFILES_DIRS: list[Path] = [BASE_DIR / "templates" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": os.environ.get("MLC_STATIC_STORAGE", "whitenoise.storage.CompressedManifestStaticFilesStorage")
+    },
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+SESSION_COOKIE_NAME = "mlc_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
+SECURE_PROXY_SSL_HEADER = None
+X_FRAME_OPTIONS = "DENY"
+#: A CSV of 5,000 mapping rows is about 1 MB; a payroll file of 10,000 people about 12 MB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "tenants.api.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["tenants.api.IsMember"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "connector_site.api.problem_json",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "UNAUTHENTICATED_USER": None,
+}
+
+IMPORT_EXPORT_USE_TRANSACTIONS = True
+IMPORT_EXPORT_SKIP_ADMIN_LOG = True
+
+LOGGING_CONFIG = None
+LOG_LEVEL = text("MLC_LOG_LEVEL", "INFO").upper()
+log_configuration(LOG_LEVEL, is_readable=sys.stderr.isatty() and IS_EMBEDDED)
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "ml-connector",
+    "SITE_HEADER": "ml-connector",
+    "SITE_SYMBOL": "account_balance",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "connector_site.console.environment",
+    "DASHBOARD_CALLBACK": "connector_site.console.dashboard",
+    "SITE_DROPDOWN": "connector_site.console.tenant_switch",
+    "STYLES": ["connector_site.console.stylesheet"],
+    "COMMAND": {"search_models": False, "show_history": False},
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 263)",
+            "100": "oklch(93% .032 263)",
+            "200": "oklch(88% .059 263)",
+            "300": "oklch(81% .105 263)",
+            "400": "oklch(71% .165 263)",
+            "500": "oklch(60% .18 263)",
+            "600": "oklch(50% .18 263)",
+            "700": "oklch(44% .17 263)",
+            "800": "oklch(38% .14 263)",
+            "900": "oklch(33% .11 263)",
+            "950": "oklch(25% .08 263)",
+        }
+    },
+    "SIDEBAR": {"show_search": False, "command_search": False, "navigation": "connector_site.console.navigation"},
+}
