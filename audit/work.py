@@ -30,6 +30,11 @@ logger = structlog.get_logger("audit.work")
 #: Seconds a claim is held. Longer than the longest HTTP deadline (75 s) plus the longest settling that a handler sits
 #: out itself; longer settling is a `Later`.
 LEASE_SECONDS = 240
+#: First key of the session lock that a worker holds while it does an item. The server frees it within milliseconds of
+#: a kill, so that the sweep can hand the item on without waiting for the lease to end.
+LOCK_CLASS = 0x4D4C43
+#: A claim and its session lock are two statements; the sweep leaves a claim alone that is younger than this.
+LOCK_GRACE_SECONDS = 3
 #: First wait after a failed attempt, in seconds; doubled each time up to BACKOFF_SECONDS_MAX, then jittered fully.
 BACKOFF_SECONDS = 2.0
 #: An ERP's maintenance window is a night: with this cap and 40 attempts an item lives for about a day.
@@ -170,6 +175,7 @@ def run(item: Claim) -> None:
     context = request_id.set(f"work-{item.item_id}-{item.attempts}")
     log = logger.bind(kind=item.kind, ref=item.ref, tenant=str(item.tenant_id or ""), attempt=item.attempts)
     known = _kinds.get(item.kind)
+    _hold(item, "pg_advisory_lock")
     try:
         if known is None:
             raise TemporaryFailure(f"Nobody here knows how to do “{item.kind}”.")
@@ -196,7 +202,13 @@ def run(item: Claim) -> None:
         else:
             _put_back(item, later.due_at, later.sentence, forgive=True)
     finally:
+        _hold(item, "pg_advisory_unlock")
         request_id.reset(context)
+
+
+def _hold(item: Claim, function: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [LOCK_CLASS, item.item_id % 2**31])
 
 
 def _finish(item: Claim) -> None:
@@ -257,10 +269,19 @@ DONE_KEPT = timedelta(days=1)
 
 
 def sweep() -> int:
-    """Ring if anything has been due for more than a second, and remove what was done a day ago. Returns how many are
-    overdue. Called every second or so by the supervisor; heals every lost bell.
+    """Free the items of workers that died, ring if anything has been due for more than a second, and remove what was done
+    a day ago. Returns how many are overdue. Called every second or so by the supervisor; heals every lost bell.
     """
     with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE audit_workitem AS item SET leased_until = clock_timestamp() - interval '1 second'
+            WHERE state = 'running' AND leased_until > clock_timestamp()
+              AND leased_until < clock_timestamp() + (%s - %s) * interval '1 second'
+              AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2
+                              AND objid::bigint = item.id %% 2147483648
+                              AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))""",
+            [LEASE_SECONDS, LOCK_GRACE_SECONDS, LOCK_CLASS],
+        )
         cursor.execute(
             "SELECT count(*) FROM audit_workitem WHERE (state = 'ready' AND due_at < clock_timestamp() - interval '1 second') "
             "OR (state = 'running' AND leased_until < clock_timestamp())"

@@ -218,6 +218,10 @@ Q_CLUSTER = {
 WEB_THREADS = number("MLC_WEB_THREADS", 4, 1, 64)
 WEB_PROCESSES = number("MLC_WEB_PROCESSES", 1, 1, 32)
 
+#: Seconds until an ERP is asked about an unknown outcome; empty = each connector's own figure (60 for Dynamics).
+_settling = text("MLC_SETTLING_SECONDS", "")
+SETTLING_SECONDS = number("MLC_SETTLING_SECONDS", 60, 0, 86_400) if _settling else None
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -1,0 +1,234 @@
+"""From a payroll run that was read to frozen postings: allocate, check against reference data, keep.
+
+A journal is frozen with the mapping version that made it. It is built anew only while nothing of its run was sent: when
+the mapping or the reference data that it waited for have changed, or when a person replays it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from typing import Any
+
+from gusto.payroll_run import header_of, journal_tie_out_of
+from mappings.checks import chart_of, check_journal
+from mappings.tables import approved_table, table_of
+
+from audit import trail, work
+from audit.exchange import Misconfigured
+from erp.connector import CONNECTORS
+from erp.journals import problem_row, reason_of, rules_by_account, setup_problem, setup_problems, trace_of
+from erp.models import Posting, PostingLine, PostingTrace
+from erp.posting import release_configuration, release_or_approve
+from erp.reference import ensure_fresh
+from gusto.models import PayrollRun
+from mappings.allocation import allocate
+from mappings.journal import Journal, JournalKind, Problem, posting_key
+from mappings.models import MappingTable
+from tenants.models import LegalEntity
+from tenants.scope import tenant_scope
+from tenants.secrets import sealed
+
+#: States in which nothing of a posting has left and its journal may be built anew.
+BUILDABLE = (Posting.State.ALLOCATED, Posting.State.BLOCKED)
+
+
+def allocate_run(claim: work.Claim) -> work.Later | None:
+    """Work item erp.allocate: build the journals of a run, or say what is missing, all at once."""
+    assert claim.tenant_id is not None
+    tenant_id, run_id = claim.tenant_id, int(claim.ref)
+    with tenant_scope(tenant_id):
+        run = PayrollRun.objects.select_related("legal_entity").filter(pk=run_id).first()
+        if run is None or not _may_be_built(run):
+            return None
+        connection_id = run.legal_entity.erp_connection_id
+        if connection_id is None:
+            _block_run(run, [setup_problem("no_connection", f"{run.legal_entity} has no ERP connection yet.")])
+            return None
+    try:
+        ensure_fresh(tenant_id, connection_id)
+    except Misconfigured as error:
+        with tenant_scope(tenant_id):
+            _block_run(PayrollRun.objects.get(pk=run_id), [setup_problem("connection", error.sentence)])
+        return None
+    with tenant_scope(tenant_id):
+        build(run_id)
+    return None
+
+
+def allocate_exhausted(claim: work.Claim, sentence: str) -> None:
+    """The work item was given up: the run waits for a person."""
+    assert claim.tenant_id is not None
+    with tenant_scope(claim.tenant_id):
+        run = PayrollRun.objects.filter(pk=int(claim.ref)).first()
+        if run is not None and _may_be_built(run):
+            run.state, run.reason, run.sentence = PayrollRun.State.BLOCKED, "exhausted", sentence
+            run.save(update_fields=["state", "reason", "sentence"])
+            _record_blocked(run)
+
+
+def build(run_id: int) -> None:
+    """Allocate a run and keep the result, inside a scope. One problem of allocation, and there is no journal at all."""
+    run = PayrollRun.objects.select_for_update(of=("self",)).select_related("legal_entity").get(pk=run_id)
+    if not _may_be_built(run):
+        return
+    entity = run.legal_entity
+    assert run.check_date is not None and entity.erp_connection is not None
+    version = approved_table(entity, run.check_date)
+    if version is None:
+        sentence = f"No approved mapping version is valid on {run.check_date:%-d %b %Y}. Nothing was sent."
+        _block_run(run, [Problem("mapping", "no_version", sentence, page="mapping")])
+        return
+    header = header_of(run)
+    allocation = allocate(header, table_of(version))
+    problems = list(allocation.problems)
+    if not problems:
+        problems = journal_tie_out_of(run, allocation.journals, header)
+    if problems:
+        _block_run(run, problems)
+        return
+    if run.state == PayrollRun.State.BLOCKED:
+        run.state, run.reason, run.sentence, run.problems = PayrollRun.State.READ, "", "", []
+        run.save(update_fields=["state", "reason", "sentence", "problems"])
+    _drop_unsent(run)
+    chart = chart_of(
+        entity.erp_connection, {journal.company_code for journal in allocation.journals}, on_date=run.check_date
+    )
+    lines = {line.number: line for line in header.lines}
+    for index, journal in enumerate(allocation.journals):
+        mine = replace(
+            journal,
+            sequence=run.sequence,
+            posting_key=posting_key(
+                run.company_uuid, run.payroll_uuid, journal.kind, journal.company_code, run.sequence, journal.reverses
+            ),
+        )
+        rows = [row for row in allocation.trace if row.journal == index]
+        found = check_journal(mine, chart, CONNECTORS[entity.erp_connection.system][0], rules_by_account(rows))
+        found += setup_problems(entity)
+        keep(run, entity, version, mine, found, trace_of(rows, header, lines))
+
+
+def keep(
+    run: PayrollRun, entity: LegalEntity, version: MappingTable, journal: Journal, problems: list[Problem], trace: bytes,
+    reverses: Posting | None = None, reason: str = "",
+) -> Posting:  # fmt: skip
+    """Freeze one journal as a posting, inside a scope: ALLOCATED, or BLOCKED with every problem."""
+    posting = Posting.objects.create(
+        legal_entity=entity,
+        payroll_run=run,
+        connection=entity.erp_connection,
+        mapping_table=version,
+        kind=journal.kind.value,
+        company_code=journal.company_code,
+        sequence=journal.sequence,
+        reverses=reverses,
+        posting_key=journal.posting_key,
+        state=Posting.State.BLOCKED if problems else Posting.State.ALLOCATED,
+        reason=reason_of(problems) if problems else "",
+        sentence=" ".join(problem.sentence for problem in problems),
+        problems=[problem_row(problem) for problem in problems],
+        posting_date=journal.posting_date,
+        document_date=journal.document_date,
+        currency=journal.currency,
+        header_text=journal.header_text,
+        debit=journal.debit,
+        credit=journal.credit,
+        line_count=len(journal.lines),
+        journal_digest=journal.digest(),
+        prepared_by=sorted({*version.changed_by, *filter(None, [version.created_by])}) if reverses is None else [],
+    )
+    PostingLine.objects.bulk_create(
+        PostingLine(
+            posting=posting, number=line.number, main_account=line.main_account,
+            dimensions=[list(pair) for pair in line.dimensions], debit=line.debit, credit=line.credit, text=line.text,
+        )
+        for line in journal.lines
+    )  # fmt: skip
+    PostingTrace.objects.create(posting=posting, sealed=sealed(zlib.compress(trace)))
+    facts: dict[str, Any] = {
+        "posting_key": posting.posting_key, "lines": posting.line_count, "debit": posting.debit,
+        "company_code": posting.company_code,
+    }  # fmt: skip
+    if reverses is None:
+        trail.record("posting.allocated", subject="posting", subject_id=posting.posting_key, **facts)
+    else:
+        facts["posting_key"] = reverses.posting_key
+        trail.record(
+            "posting.reversal_created", subject="posting", subject_id=posting.posting_key, reason=reason, **facts
+        )
+    if problems:
+        trail.record(
+            "posting.blocked", subject="posting", subject_id=posting.posting_key, sentence=posting.sentence, **facts
+        )
+    else:
+        release_or_approve(posting)
+    return posting
+
+
+def recheck(claim: work.Claim) -> work.Later | None:
+    """Work item erp.recheck, for a legal entity: mapping or reference data changed, so what waits for them goes on."""
+    assert claim.tenant_id is not None
+    with tenant_scope(claim.tenant_id):
+        runs = set(
+            PayrollRun.objects.filter(
+                legal_entity_id=int(claim.ref), state=PayrollRun.State.BLOCKED, reason__in=["mapping", "configuration"]
+            ).values_list("pk", flat=True)
+        )
+        waiting = Posting.objects.select_for_update().filter(
+            legal_entity_id=int(claim.ref),
+            state=Posting.State.BLOCKED,
+            reason__in=[
+                Posting.Reason.MAPPING, Posting.Reason.REFERENCE, Posting.Reason.PERIOD, Posting.Reason.CONFIGURATION,
+            ],
+        )  # fmt: skip
+        for posting in waiting:
+            if posting.was_sent or posting.kind == JournalKind.REVERSAL.value:
+                release_configuration(posting)
+            else:
+                runs.add(posting.payroll_run_id)
+        for run_id in runs:
+            work.enqueue("erp.allocate", str(run_id), tenant_id=claim.tenant_id)
+    return None
+
+
+def _may_be_built(run: PayrollRun) -> bool:
+    """Read, or waiting for something that can be repaired, and nothing of it approved or sent."""
+    if run.state == PayrollRun.State.READ:
+        pass
+    elif run.state != PayrollRun.State.BLOCKED or run.reason not in {
+        "mapping",
+        "configuration",
+        "exhausted",
+        "tie_out",
+    }:
+        return False
+    if run.state == PayrollRun.State.BLOCKED and run.reason == "tie_out" and not run.read_at:
+        return False
+    live = Posting.objects.filter(payroll_run=run, sequence=run.sequence, kind=JournalKind.PAYROLL.value).exclude(
+        state=Posting.State.VOIDED
+    )
+    return not live.exclude(state__in=BUILDABLE).exists() and not live.filter(was_sent=True).exists()
+
+
+def _drop_unsent(run: PayrollRun) -> None:
+    """Nothing of these journals left: they are built anew, and the audit trail keeps that they were there."""
+    Posting.objects.filter(
+        payroll_run=run, sequence=run.sequence, kind=JournalKind.PAYROLL.value, state__in=BUILDABLE, was_sent=False
+    ).delete()
+
+
+def _block_run(run: PayrollRun, problems: list[Problem]) -> None:
+    _drop_unsent(run)
+    run.state, run.reason = PayrollRun.State.BLOCKED, reason_of(problems)
+    run.sentence = " ".join(problem.sentence for problem in problems)
+    run.problems = [problem_row(problem) for problem in problems]
+    run.save(update_fields=["state", "reason", "sentence", "problems"])
+    _record_blocked(run)
+
+
+def _record_blocked(run: PayrollRun) -> None:
+    trail.record(
+        "payroll_run.blocked", subject="payroll_run", subject_id=run.payroll_uuid,
+        check_date=run.check_date or "?", sentence=run.sentence,
+    )  # fmt: skip

@@ -1,0 +1,528 @@
+"""The phases of a posting: approve, send, ask, read back. Order, retry and waiting are decided here and nowhere else.
+
+A phase is one short transaction; no network inside it. SENDING is saved before the first request leaves, and from then
+on the ERP is asked before anything is sent: find, then post only after `Absent`. An outcome that nobody knows is asked
+for after a settling time. A call with ledger effect is never repeated blindly (invariants I1 and I6).
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from audit import trail, work
+from audit.exchange import ExchangeError, Misconfigured, OutcomeUnknown, Rejected, TemporaryFailure
+from erp.connector import (
+    CONNECTORS,
+    Absent,
+    CannotTell,
+    Connector,
+    FindResult,
+    Found,
+    JournalReceipt,
+    Progress,
+    connector_class,
+)  # fmt: skip
+from erp.journals import journal_of, problem_row, problems_of_journal, reason_of
+from erp.models import Posting, PostingAttempt
+from erp.reference import connector_of, ensure_fresh, settling_seconds
+from mappings.journal import Journal, JournalKind, Problem
+from tenants.models import LegalEntity
+from tenants.scope import tenant_scope
+
+#: Unknown outcomes in a row before a person has to look: the ERP answers questions but never keeps what it is sent.
+UNKNOWN_OUTCOMES_MAX = 8
+
+#: (age of the entry, wait until the ERP is asked again whether somebody posted it). Most journals are posted the same
+#: day; after a week an hourly question still notices within the hour.
+POLL_STEPS = (
+    (timedelta(minutes=5), timedelta(seconds=3)),
+    (timedelta(hours=1), timedelta(minutes=1)),
+    (timedelta(days=1), timedelta(minutes=10)),
+)
+POLL_LAST = timedelta(hours=1)
+
+
+class NotAllowed(Exception):  # noqa: N818 - reads as what happened
+    """An action that the state or a rule forbids; the sentence says why, for the person who tried."""
+
+    @property
+    def sentence(self) -> str:
+        return str(self)
+
+
+# --- what people do -------------------------------------------------------------------------------------------------
+
+
+def approve(posting: Posting, by: str) -> None:
+    """Release a journal, inside a scope. Raises NotAllowed for the preparer and in any state but ALLOCATED."""
+    locked = _locked(posting.pk)
+    if locked.state != Posting.State.ALLOCATED:
+        raise NotAllowed(f"This journal is {locked.get_state_display().lower()} and cannot be approved.")
+    if by in locked.prepared_by:
+        raise NotAllowed("You prepared this journal. Someone else approves it.")
+    _approve(locked, by)
+
+
+def withdraw_approval(posting: Posting, by: str) -> None:
+    """Take an approval back before anything was sent, inside a scope."""
+    locked = _locked(posting.pk)
+    if locked.state != Posting.State.APPROVED:
+        raise NotAllowed("Only an approved journal that was not sent yet can be taken back.")
+    locked.state = Posting.State.ALLOCATED
+    locked.approved_by, locked.approved_at = "", None
+    locked.save(update_fields=["state", "approved_by", "approved_at"])
+    _record("posting.approval_withdrawn", locked, by=by)
+
+
+def replay(posting: Posting, by: str) -> None:
+    """Run a blocked posting again, inside a scope; safe by construction. What was never sent is built anew with the
+    approved mapping of its check date; what was sent is asked for first.
+    """
+    locked = _locked(posting.pk)
+    if locked.state not in {Posting.State.BLOCKED, Posting.State.ALLOCATED}:
+        raise NotAllowed(f"This journal is {locked.get_state_display().lower()}; only a waiting one can be replayed.")
+    _record("posting.replayed", locked, by=by)
+    if by and by not in locked.prepared_by:
+        locked.prepared_by = [*locked.prepared_by, by]
+        locked.save(update_fields=["prepared_by"])
+    if locked.was_sent:
+        _resume_sending(locked)
+    elif locked.kind == JournalKind.REVERSAL.value:
+        _release(locked, problems_of_journal(locked, journal_of(locked)))
+    else:
+        work.enqueue("erp.allocate", str(locked.payroll_run_id), tenant_id=locked.tenant_id)
+
+
+def void(tenant_id: uuid.UUID, posting_id: int, by: str, reason: str) -> None:
+    """Give a posting up for good; outside any scope, because a sent one is asked for first. Raises NotAllowed while the
+    ERP holds anything of it or cannot say.
+    """
+    with tenant_scope(tenant_id):
+        posting = Posting.objects.get(pk=posting_id)
+        if posting.state not in {Posting.State.ALLOCATED, Posting.State.APPROVED, Posting.State.BLOCKED}:
+            raise NotAllowed(f"A journal that is {posting.get_state_display().lower()} cannot be given up.")
+        journal, was_sent = journal_of(posting), posting.was_sent
+        connection_id, progress = posting.connection_id, Progress(posting.progress, lambda values: None)
+    if was_sent:
+        with connector_of(
+            tenant_id, connection_id, about=journal.posting_key, company_code=journal.company_code
+        ) as connector:
+            found = connector.find_journal(journal, progress)
+        if not isinstance(found, Absent):
+            raise NotAllowed("The ERP holds this journal, or cannot say. It is not given up.")
+    with tenant_scope(tenant_id):
+        posting = _locked(posting_id)
+        if posting.state not in {Posting.State.ALLOCATED, Posting.State.APPROVED, Posting.State.BLOCKED}:
+            raise NotAllowed("This journal moved on meanwhile.")
+        give_up(posting, by, reason)
+
+
+def give_up(posting: Posting, by: str, reason: str) -> None:
+    """VOIDED, inside a scope, for a posting of which the ERP holds nothing."""
+    posting.state, posting.reason, posting.void_reason = Posting.State.VOIDED, "", reason[:300]
+    posting.save(update_fields=["state", "reason", "void_reason"])
+    _record("posting.voided", posting, by=by, reason=reason)
+
+
+# --- the work item --------------------------------------------------------------------------------------------------
+
+
+def post(claim: work.Claim) -> work.Later | None:
+    """Work item erp.post: bring one posting as far as it can go now."""
+    assert claim.tenant_id is not None
+    tenant_id, posting_id = claim.tenant_id, int(claim.ref)
+    with tenant_scope(tenant_id):
+        posting = Posting.objects.filter(pk=posting_id).first()
+        if posting is None:
+            return None
+        state, connection_id = posting.state, posting.connection_id
+    if state == Posting.State.APPROVED:
+        try:
+            ensure_fresh(tenant_id, connection_id)
+        except Misconfigured as error:
+            with tenant_scope(tenant_id):
+                _block(_locked(posting_id), Posting.Reason.CONFIGURATION, error.sentence)
+            return None
+        with tenant_scope(tenant_id):
+            waits = _start_sending(posting_id)
+        if waits is not None:
+            return waits
+        state = Posting.State.SENDING
+        with tenant_scope(tenant_id):
+            if Posting.objects.get(pk=posting_id).state != Posting.State.SENDING:
+                return None
+    if state == Posting.State.SENDING:
+        return _send(claim, tenant_id, posting_id)
+    if state == Posting.State.ENTERED:
+        return _look(claim, tenant_id, posting_id)
+    return None
+
+
+def post_exhausted(claim: work.Claim, sentence: str) -> None:
+    """The work item was given up: a person has to look."""
+    assert claim.tenant_id is not None
+    with tenant_scope(claim.tenant_id):
+        posting = Posting.objects.select_for_update().filter(pk=int(claim.ref)).first()
+        if posting is not None and posting.state in {Posting.State.APPROVED, Posting.State.SENDING}:
+            _block(posting, Posting.Reason.EXHAUSTED, f"{sentence} It was tried {claim.attempts} times.")
+
+
+def _start_sending(posting_id: int) -> work.Later | None:
+    """APPROVED to SENDING, or BLOCKED where the reference data have changed, or wait for the run's other journals."""
+    posting = _locked(posting_id)
+    if posting.state != Posting.State.APPROVED:
+        return None
+    problems = problems_of_journal(posting, journal_of(posting))
+    if problems:
+        _block(posting, reason_of(problems), " ".join(problem.sentence for problem in problems), problems)
+        return None
+    # All journals of a run are checked before the first of them is sent.
+    waiting = (
+        Posting.objects.filter(
+            payroll_run_id=posting.payroll_run_id, sequence=posting.sequence, kind=posting.kind, was_sent=False
+        )
+        .filter(state=Posting.State.BLOCKED)
+        .exclude(pk=posting.pk)
+        .first()
+    )
+    if waiting is not None:
+        return work.Later(
+            timezone.now() + timedelta(minutes=10),
+            f"It waits for journal {waiting.posting_key} of the same payroll run, which is blocked.",
+        )
+    posting.state = Posting.State.SENDING
+    posting.sent_at = timezone.now()
+    posting.save(update_fields=["state", "sent_at"])
+    _record("posting.sending", posting, system=_label(posting))
+    return None
+
+
+def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Later | None:
+    """SENDING: ask, then send only what is proven absent or resume what is proven partial, then read back."""
+    with tenant_scope(tenant_id):
+        posting = _locked(posting_id)
+        if posting.state != Posting.State.SENDING:
+            return None
+        waits = _settle_unfinished(posting)
+        if waits is not None:
+            return waits
+        if _unknown_outcomes(posting) >= UNKNOWN_OUTCOMES_MAX:
+            _block(
+                posting, Posting.Reason.UNCLEAR,
+                f"{_label(posting)} gave no clear answer {UNKNOWN_OUTCOMES_MAX} times. "
+                f"Look for reference {posting.posting_key} there.",
+            )  # fmt: skip
+            return None
+        journal, connection_id = journal_of(posting), posting.connection_id
+        progress = _progress(tenant_id, posting, claim)
+    try:
+        with connector_of(
+            tenant_id, connection_id, about=journal.posting_key, company_code=journal.company_code
+        ) as connector:
+            found = _attempt(tenant_id, posting_id, "find", lambda: connector.find_journal(journal, progress))
+            answer = _act_on(tenant_id, posting_id, connector, journal, progress, found)
+    except OutcomeUnknown as error:
+        with tenant_scope(tenant_id):
+            posting = _locked(posting_id)
+            posting.settles_at = timezone.now() + timedelta(seconds=_settling(posting))
+            posting.sentence = "We sent the journal and got no clear answer. We ask the ledger before anything else."
+            posting.save(update_fields=["settles_at", "sentence"])
+        return work.Later(posting.settles_at, error.sentence)
+    except Rejected as error:
+        with tenant_scope(tenant_id):
+            _block(_locked(posting_id), Posting.Reason.REJECTED, error.sentence)
+        return None
+    except Misconfigured as error:
+        with tenant_scope(tenant_id):
+            _block(_locked(posting_id), Posting.Reason.CONFIGURATION, error.sentence)
+        return None
+    if answer is None:
+        return None
+    with tenant_scope(tenant_id):
+        return _entered(_locked(posting_id), answer)
+
+
+def _act_on(
+    tenant_id: uuid.UUID, posting_id: int, connector: Connector, journal: Journal, progress: Progress, found: FindResult
+) -> JournalReceipt | None:
+    """What follows from what the ERP holds. None = blocked for a person, with the reason saved."""
+    label = connector.label
+    if isinstance(found, CannotTell):
+        with tenant_scope(tenant_id):
+            _block(_locked(posting_id), Posting.Reason.UNCLEAR, found.sentence)
+        return None
+    if isinstance(found, Absent) and found.was_known:
+        with tenant_scope(tenant_id):
+            posting = _locked(posting_id)
+            number = posting.document_number or str(progress.get("number", ""))
+            _block(
+                posting, Posting.Reason.REMOVED,
+                f"We entered this journal in {label} before{f' as {number}' if number else ''}, and it is not there "
+                "any more. Nothing was sent again.",
+            )  # fmt: skip
+        return None
+    if isinstance(found, Found):
+        if found.is_complete:
+            return JournalReceipt(found.document_number, found.is_posted, found.line_count, found.debit, found.credit)
+        if found.is_posted:
+            with tenant_scope(tenant_id):
+                _block(
+                    _locked(posting_id), Posting.Reason.UNCLEAR,
+                    f"{label} posted {found.document_number} with {found.line_count} lines and debits of {found.debit}; "
+                    f"ours has {len(journal.lines)} lines and {journal.debit}. {found.note}".strip(),
+                )  # fmt: skip
+            return None
+    progress.guard()
+    with tenant_scope(tenant_id):
+        posting = _locked(posting_id)
+        posting.was_sent = True
+        posting.save(update_fields=["was_sent"])
+    try:
+        return _attempt(tenant_id, posting_id, "post", lambda: connector.post_journal(journal, progress))
+    except Rejected as error:
+        if connector.can_undo:
+            _take_out(tenant_id, posting_id, connector, journal, progress)
+            raise Rejected(f"{error.sentence} Nothing is in the ledger.") from error
+        raise
+
+
+def _take_out(
+    tenant_id: uuid.UUID, posting_id: int, connector: Connector, journal: Journal, progress: Progress
+) -> None:
+    """After a refusal: leave nothing half-written over there. A failure of this is not hidden, it is tried again."""
+    found = _attempt(tenant_id, posting_id, "find", lambda: connector.find_journal(journal, progress))
+    if isinstance(found, Found) and not found.is_posted:
+        _attempt(tenant_id, posting_id, "undo", lambda: connector.undo_journal(journal, progress))
+        with tenant_scope(tenant_id):
+            _record("posting.undone", _locked(posting_id), system=connector.label)
+    progress.clear()
+
+
+def _look(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Later | None:
+    """ENTERED: has somebody posted it over there, or taken it out?"""
+    with tenant_scope(tenant_id):
+        posting = Posting.objects.get(pk=posting_id)
+        journal, connection_id = journal_of(posting), posting.connection_id
+        progress = _progress(tenant_id, posting, claim)
+    try:
+        with connector_of(
+            tenant_id, connection_id, about=journal.posting_key, company_code=journal.company_code
+        ) as connector:
+            found = connector.find_journal(journal, progress)
+    except Misconfigured as error:
+        return work.Later(timezone.now() + POLL_LAST, error.sentence)
+    with tenant_scope(tenant_id):
+        posting = _locked(posting_id)
+        if posting.state != Posting.State.ENTERED:
+            return None
+        if isinstance(found, Absent):
+            _block(
+                posting, Posting.Reason.REMOVED,
+                f"Journal {posting.document_number} was taken out of {connector.label}. Nothing was sent again.",
+            )  # fmt: skip
+            return None
+        if isinstance(found, Found) and not found.is_complete:
+            _block(
+                posting, Posting.Reason.UNCLEAR,
+                f"Journal {posting.document_number} was changed in {connector.label}: {found.line_count} lines, debits "
+                f"{found.debit}, credits {found.credit}; ours has {posting.line_count} lines and {posting.debit}.",
+            )  # fmt: skip
+            return None
+        if isinstance(found, Found) and found.is_posted:
+            _posted(posting, found.document_number)
+            return None
+        return work.Later(_next_look(posting))
+
+
+def look_now(posting: Posting) -> None:
+    """Ask the ERP at once ("Check now", "Ask the ledger now"), inside a scope."""
+    if posting.state == Posting.State.BLOCKED and posting.was_sent:
+        replay(posting, trail.actor.get())
+        return
+    work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
+
+
+# --- transitions, each inside a scope -------------------------------------------------------------------------------
+
+
+def release_or_approve(posting: Posting) -> None:
+    """A freshly built journal without problems: approved by itself where the legal entity says so."""
+    entity = LegalEntity.objects.get(pk=posting.legal_entity_id)
+    if entity.approval == LegalEntity.Approval.AUTOMATIC:
+        _approve(posting, "")
+
+
+def _approve(posting: Posting, by: str) -> None:
+    posting.state = Posting.State.APPROVED
+    posting.approved_by, posting.approved_at = by, timezone.now()
+    posting.save(update_fields=["state", "approved_by", "approved_at"])
+    _record("posting.approved", posting, by=by)
+    work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
+
+
+def _release(posting: Posting, problems: list[Problem]) -> None:
+    """A blocked, never sent journal is looked at again: still blocked, or on its way."""
+    if problems:
+        _block(posting, reason_of(problems), " ".join(problem.sentence for problem in problems), problems)
+        return
+    posting.state, posting.reason, posting.sentence, posting.problems = Posting.State.ALLOCATED, "", "", []
+    posting.save(update_fields=["state", "reason", "sentence", "problems"])
+    _record("posting.released", posting, sentence="what it waited for is there")
+    release_or_approve(posting)
+
+
+def _resume_sending(posting: Posting) -> None:
+    posting.state, posting.reason, posting.sentence, posting.problems = Posting.State.SENDING, "", "", []
+    posting.settles_at = None
+    posting.save(update_fields=["state", "reason", "sentence", "problems", "settles_at"])
+    # A person or a repair started a new round: earlier unknown outcomes no longer count against it.
+    posting.attempts.filter(outcome="unknown").update(outcome="unknown, asked")
+    work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
+
+
+def release_configuration(posting: Posting) -> None:
+    """The connection works again, inside a scope: a posting blocked for it goes on where it stood."""
+    if posting.was_sent or posting.sent_at is not None:
+        _resume_sending(posting)
+    else:
+        _release(posting, problems_of_journal(posting, journal_of(posting)))
+
+
+def _block(posting: Posting, reason: str, sentence: str, problems: list[Problem] | None = None) -> None:
+    posting.state, posting.reason, posting.sentence = Posting.State.BLOCKED, reason, sentence
+    posting.problems = [problem_row(problem) for problem in problems or []]
+    posting.settles_at = None
+    posting.save(update_fields=["state", "reason", "sentence", "problems", "settles_at"])
+    _record("posting.blocked", posting, sentence=sentence)
+
+
+def _entered(posting: Posting, receipt: JournalReceipt) -> work.Later | None:
+    """The ERP holds the journal: read back, so the figures are the ERP's own."""
+    if receipt.line_count != posting.line_count or receipt.debit != posting.debit or receipt.credit != posting.credit:
+        _block(
+            posting, Posting.Reason.UNCLEAR,
+            f"{_label(posting)} holds {receipt.line_count} lines, debits {receipt.debit} and credits {receipt.credit}; "
+            f"ours has {posting.line_count} lines and {posting.debit}.",
+        )  # fmt: skip
+        return None
+    posting.document_number = receipt.document_number
+    posting.entered_at = timezone.now()
+    posting.settles_at, posting.sentence = None, ""
+    posting.state = Posting.State.ENTERED
+    posting.save(update_fields=["document_number", "entered_at", "settles_at", "sentence", "state"])
+    _record("posting.entered", posting, system=_label(posting), document_number=receipt.document_number)
+    if posting.payroll_run.withdrawn_at is not None:
+        # The payroll was cancelled while its journal was on the way.
+        work.enqueue("erp.withdraw", str(posting.payroll_run_id), tenant_id=posting.tenant_id)
+    if receipt.is_posted:
+        _posted(posting, receipt.document_number)
+        return None
+    return work.Later(_next_look(posting))
+
+
+def _posted(posting: Posting, document_number: str) -> None:
+    posting.state = Posting.State.POSTED
+    posting.document_number = document_number
+    posting.posted_at = timezone.now()
+    posting.save(update_fields=["state", "document_number", "posted_at"])
+    _record("posting.posted", posting, document_number=document_number)
+
+
+# --- small parts ----------------------------------------------------------------------------------------------------
+
+
+def _locked(posting_id: int) -> Posting:
+    found: Posting = (
+        Posting.objects.select_for_update(of=("self",)).select_related("payroll_run", "connection").get(pk=posting_id)
+    )
+    return found
+
+
+def _label(posting: Posting) -> str:
+    return CONNECTORS[posting.connection.system][0]
+
+
+def _settling(posting: Posting) -> int:
+    return settling_seconds(connector_class(posting.connection.system))
+
+
+def _next_look(posting: Posting) -> datetime:
+    now = timezone.now()
+    age = now - (posting.entered_at or now)
+    for limit, wait in POLL_STEPS:
+        if age < limit:
+            return now + wait
+    return now + POLL_LAST
+
+
+def _settle_unfinished(posting: Posting) -> work.Later | None:
+    """An attempt without an end belonged to a worker that died: its request may still arrive over there."""
+    unfinished = posting.attempts.filter(step="post", outcome="").order_by("-id").first()
+    if unfinished is not None:
+        posting.settles_at = timezone.now() + timedelta(seconds=_settling(posting))
+        posting.save(update_fields=["settles_at"])
+        unfinished.outcome, unfinished.finished_at = "unknown", timezone.now()
+        unfinished.sentence = "The worker ended before the answer came."
+        unfinished.save(update_fields=["outcome", "finished_at", "sentence"])
+    if posting.settles_at is not None and posting.settles_at > timezone.now():
+        return work.Later(posting.settles_at, "The ERP is asked after a settling time.")
+    return None
+
+
+def _unknown_outcomes(posting: Posting) -> int:
+    return int(posting.attempts.filter(step="post", outcome="unknown").count())
+
+
+def _progress(tenant_id: uuid.UUID, posting: Posting, claim: work.Claim) -> Progress:
+    posting_id = posting.pk
+
+    def save(values: dict[str, Any]) -> None:
+        with tenant_scope(tenant_id):
+            Posting.objects.filter(pk=posting_id).update(progress=values)
+
+    return Progress(posting.progress, save, claim.guard)
+
+
+def _attempt(tenant_id: uuid.UUID, posting_id: int, step: str, act: Any) -> Any:
+    """Save the intent, act outside any transaction, save how it ended; the error goes on."""
+    with tenant_scope(tenant_id):
+        row = PostingAttempt.objects.create(posting_id=posting_id, step=step, started_at=timezone.now())
+    try:
+        result = act()
+    except ExchangeError as error:
+        _end_attempt(tenant_id, row, _OUTCOMES[type(error)], error.sentence)
+        raise
+    said = ""
+    if isinstance(result, Found):
+        said = f"{result.document_number}: {result.line_count} lines, debits {result.debit}"
+    elif isinstance(result, JournalReceipt):
+        said = f"{result.document_number}: {result.line_count} lines read back, debits {result.debit}"
+    elif isinstance(result, CannotTell):
+        said = result.sentence
+    _end_attempt(tenant_id, row, type(result).__name__.lower() if result is not None else "done", said)
+    return result
+
+
+_OUTCOMES: dict[type[ExchangeError], str] = {
+    TemporaryFailure: "temporary",
+    Rejected: "rejected",
+    Misconfigured: "misconfigured",
+    OutcomeUnknown: "unknown",
+}
+
+
+def _end_attempt(tenant_id: uuid.UUID, row: PostingAttempt, outcome: str, sentence: str) -> None:
+    with tenant_scope(tenant_id):
+        row.outcome, row.sentence, row.finished_at = outcome, sentence, timezone.now()
+        row.save(update_fields=["outcome", "sentence", "finished_at"])
+
+
+def _record(action: str, posting: Posting, by: str | None = None, **facts: Any) -> None:
+    trail.record(
+        action, subject="posting", subject_id=posting.posting_key, by=by, posting_key=posting.posting_key,
+        debit=posting.debit, company_code=posting.company_code, lines=posting.line_count, **facts,
+    )  # fmt: skip

@@ -1,0 +1,37 @@
+"""What the erp floor does by itself: its kinds of work, and what it hears from below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gusto.signals import payroll_changed, payroll_processed
+from mappings.signals import version_approved
+
+from audit import work
+from erp import building, posting, reference, reversal
+from gusto.models import PayrollRun
+from mappings.models import MappingTable
+
+
+def register() -> None:
+    """Called once by `erp.apps`."""
+    work.register("erp.allocate", building.allocate_run, building.allocate_exhausted)
+    work.register("erp.post", posting.post, posting.post_exhausted)
+    work.register("erp.withdraw", reversal.withdraw)
+    work.register("erp.recheck", building.recheck)
+    work.register("erp.read_reference", reference.read_reference)
+    payroll_processed.connect(_on_processed, dispatch_uid="erp")
+    payroll_changed.connect(_on_changed, dispatch_uid="erp")
+    version_approved.connect(_on_version_approved, dispatch_uid="erp")
+
+
+def _on_processed(sender: type[PayrollRun], run: PayrollRun, **_: Any) -> None:
+    work.enqueue("erp.allocate", str(run.pk), tenant_id=run.tenant_id)
+
+
+def _on_changed(sender: type[PayrollRun], run: PayrollRun, **_: Any) -> None:
+    work.enqueue("erp.withdraw", str(run.pk), tenant_id=run.tenant_id)
+
+
+def _on_version_approved(sender: type[MappingTable], table: MappingTable, **_: Any) -> None:
+    work.enqueue("erp.recheck", str(table.legal_entity_id), tenant_id=table.tenant_id)
