@@ -1,0 +1,93 @@
+"""What every page of the console has in common: rights come from the roles of a membership, never from Django's own
+permission tables, and nothing is written into Django's log.
+
+Django's log stands outside the wall between tenants and would show object names of one to a member of another; the
+audit trail is the record of what people did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin, TabularInline
+
+from tenants.middleware import membership_of
+from tenants.models import Role
+
+EVERYBODY: frozenset[Role] = frozenset(Role)
+NOBODY: frozenset[Role] = frozenset()
+
+
+def has_role(request: HttpRequest, roles: Collection[Role]) -> bool:
+    """Whether the member who asks holds one of these roles. Nobody who is no member does."""
+    membership = membership_of(request)
+    return membership is not None and membership.has_role(*roles)
+
+
+class TenantForm(forms.ModelForm):
+    """A form of a tenant's row. The tenant is no field of it, so Django would leave every unique constraint that names
+    the tenant unchecked, and a duplicate would end in an error page.
+    """
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return set(super()._get_validation_exclusions()) - {"tenant"}  # type: ignore[misc]
+
+
+class RoleAdmin(ModelAdmin):
+    """A page whose rights are said by four sets of roles. Without more words: everybody reads, nobody writes."""
+
+    form = TenantForm
+    view_roles: Collection[Role] = EVERYBODY
+    add_roles: Collection[Role] = NOBODY
+    change_roles: Collection[Role] = NOBODY
+    delete_roles: Collection[Role] = NOBODY
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return has_role(request, self.view_roles)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_role(request, self.view_roles)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return has_role(request, self.add_roles)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_role(request, self.change_roles)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_role(request, self.delete_roles)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:  # type: ignore[override]
+        """Left to the audit trail."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:  # type: ignore[override]
+        """Left to the audit trail."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:  # type: ignore[override]
+        """Left to the audit trail."""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        raise Http404("the audit trail is the history")
+
+
+class RoleInline(TabularInline):
+    """Rows of another table on a page, to be read by everybody who may see the page; each is changed on its own page."""
+
+    extra = 0
+    max_num = 0
+    can_delete = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_role(request, EVERYBODY)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
