@@ -133,7 +133,9 @@ def residual(lines: Iterable[JournalLine]) -> Decimal:
     return total
 
 
-def reversed_journal(journal: Journal, posting_date: date, posting_key: str, header_text: str, sequence: int = 1) -> Journal:
+def reversed_journal(
+    journal: Journal, posting_date: date, posting_key: str, header_text: str, sequence: int = 1
+) -> Journal:
     """The contra journal: debit and credit exchanged, from the lines as they stand, never recomputed."""
     return replace(
         journal,

@@ -85,6 +85,8 @@ class PayrollLine:
     hours: Decimal | None = None
     is_residual: bool = False
     """The part of a salary that Gusto does not itemise, derived as gross less everything itemised."""
+    custom_fields: tuple[tuple[str, str], ...] = ()
+    """The employee's custom fields as (name, value)."""
 
 
 @dataclass(frozen=True, slots=True)

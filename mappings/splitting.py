@@ -10,13 +10,17 @@ from __future__ import annotations
 import decimal
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 Weight = int | Fraction | Decimal
 
 #: Moving the decimal point must never round, whatever precision the caller's own context has.
 _EXACT = decimal.Context(prec=decimal.MAX_PREC, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
+
+Key = TypeVar("Key")
 
 
 def to_cents(amount: Decimal) -> int:
@@ -64,8 +68,6 @@ def split_cents(cents: int, weights: Sequence[int]) -> list[int]:
     Every part is its exact share rounded down; the cents still missing go one each to the largest remainders, ties to
     the lower position. The sign is put back on every part, so that a correction mirrors the payment to the cent.
     """
-    if len(weights) == 1:
-        return [cents]
     total = sum(weights)
     sign = -1 if cents < 0 else 1
     shares = [divmod(abs(cents) * weight, total) for weight in weights]
@@ -75,6 +77,20 @@ def split_cents(cents: int, weights: Sequence[int]) -> list[int]:
     for position in by_remainder[:missing]:
         parts[position] += 1
     return [sign * part for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares(Generic[Key]):
+    """Where amounts go, by position, and in which proportion: whole weights as for `split_cents`."""
+
+    keys: tuple[Key, ...]
+    weights: tuple[int, ...]
+
+    def parts(self, cents: int) -> list[tuple[Key, int]]:
+        """Every key with its part; none with a part of zero."""
+        if len(self.keys) == 1:
+            return [(self.keys[0], cents)]
+        return [(key, part) for key, part in zip(self.keys, split_cents(cents, self.weights), strict=True) if part]
 
 
 def split(amount: Decimal, weights: Sequence[Weight]) -> list[Decimal]:
