@@ -7,15 +7,21 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connector_site.settings")
+    argv = sys.argv[1:]
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
     except ImportError:
-        sys.exit("The packages are not installed. Run `make demo`, or `pip install --require-hashes -r requirements.lock`.")
-    from connector_site import embedded_postgres, local
+        sys.exit(
+            "The packages are not installed. Run `make demo`, or `pip install --require-hashes -r requirements.lock`."
+        )
+    from connector_site import embedded_postgres, local, sandbox_urls
 
+    if argv[:1] == ["sandbox"]:
+        # It stands in for the outside and needs nothing of the product: no settings, no database.
+        sys.exit(sandbox_urls.main(argv[1:]))
     try:
-        local.prepare(sys.argv[1] if len(sys.argv) > 1 else "")
+        local.prepare(argv)
         execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, embedded_postgres.DatabaseNotStarted) as error:
         sys.exit(f"ml-connector does not start: {error}")

@@ -10,11 +10,27 @@ import hashlib
 import os
 import secrets
 import shutil
+import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from connector_site import embedded_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
+
+#: What a demo must not take over from the shell or from `.env`: it would reach into another installation.
+OF_AN_INSTALLATION = (
+    "DATABASE_URL", "MIGRATE_DATABASE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "FIELD_ENCRYPTION_KEYS",
+    "MLC_PUBLIC_URL", "MLC_ALLOWED_HOSTS", "MLC_TRUSTED_PROXIES", "MLC_CA_BUNDLE", "MLC_SANDBOX", "MLC_DATA_FOLDER",
+)  # fmt: skip
+
+#: Values with which the settings can be read although nothing is going to run: `--help` works on an empty machine.
+FOR_HELP = {
+    "DATABASE_URL": "postgresql://mlc@localhost/mlc",
+    "SECRET_KEY": "nothing is signed with this while a help text is printed",
+    "FIELD_ENCRYPTION_KEYS": "bm90aGluZyBpcyBlbmNyeXB0ZWQgZm9yIGEgaGVscCE=",
+    "MLC_PUBLIC_URL": "https://localhost",
+}
 
 
 def data_folder(is_demo: bool) -> Path:
@@ -30,15 +46,32 @@ def data_folder(is_demo: bool) -> Path:
     return base / "local"
 
 
-def prepare(command: str) -> None:
-    """Fill the environment for an installation without DATABASE_URL, before the settings are read.
+def prepare(argv: Sequence[str]) -> None:
+    """Fill the environment for an installation without DATABASE_URL, before the settings are read. `argv` is what
+    follows `manage.py`.
 
     `manage.py demo` starts from nothing each time; `MLC_DEMO=1 manage.py ...` looks at the demo's installation.
     Raises embedded_postgres.DatabaseNotStarted.
     """
-    if os.environ.get("DATABASE_URL") or command in {"", "help", "--help", "-h", "sandbox"}:
+    command = argv[0] if argv else "help"
+    if command in {"help", "version"} or {"-h", "--help", "--version"} & set(argv):
+        for name, value in FOR_HELP.items():
+            if not _is_given(name):
+                os.environ[name] = value
         return
+    if os.environ.get("MLC_EMBEDDED") == "1":
+        return  # a child of a command that has done all of this
     is_demo = command == "demo" or os.environ.get("MLC_DEMO") == "1"
+    if is_demo:
+        for name in OF_AN_INSTALLATION:
+            os.environ.pop(name, None)
+            os.environ.pop(f"{name}_FILE", None)
+        os.environ["MLC_DEMO"] = "1"
+        os.environ["MLC_SANDBOX"] = "1"
+    else:
+        _read_env_file()
+        if _is_given("DATABASE_URL"):
+            return
     folder = data_folder(is_demo)
     if command == "demo" and folder.exists():
         embedded_postgres.remove(folder / "pg18")
@@ -47,11 +80,45 @@ def prepare(command: str) -> None:
     os.environ["DATABASE_URL"] = embedded_postgres.start(folder / "pg18")
     os.environ["MLC_EMBEDDED"] = "1"
     os.environ.setdefault("MLC_DATA_FOLDER", str(folder))
-    if is_demo:
-        os.environ["MLC_DEMO"] = "1"
-        os.environ.setdefault("MLC_SANDBOX", "1")
+    if command in {"demo", "run"}:
+        port = _port(argv) or (_free_port(8000) if is_demo else 8000)
+        os.environ.setdefault("MLC_PUBLIC_URL", f"http://127.0.0.1:{port}")
     for name, value in _keys(folder / "keys").items():
-        os.environ.setdefault(name, value)
+        if not _is_given(name):
+            os.environ[name] = value
+
+
+def _is_given(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
+
+
+def _read_env_file() -> None:
+    import environ  # noqa: PLC0415 - the help of the commands must not need it
+
+    if (ROOT / ".env").exists():
+        environ.Env.read_env(ROOT / ".env")
+
+
+def _port(argv: Sequence[str]) -> int | None:
+    """The value of --port, if it is a number; a wrong one is the command's to refuse."""
+    for number, word in enumerate(argv):
+        value = argv[number + 1] if word == "--port" and number + 1 < len(argv) else word.removeprefix("--port=")
+        if word.startswith("--port") and value.isdigit():
+            return int(value)
+    return None
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port of loopback, or any free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return wanted
 
 
 def _keys(path: Path) -> dict[str, str]:

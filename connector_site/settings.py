@@ -217,6 +217,8 @@ Q_CLUSTER = {
 #: Threads and processes of the web server under `manage.py run`.
 WEB_THREADS = number("MLC_WEB_THREADS", 4, 1, 64)
 WEB_PROCESSES = number("MLC_WEB_PROCESSES", 1, 1, 32)
+#: What a scraper of /metrics has to show as bearer token; empty = the figures are open (they name no tenant).
+METRICS_TOKEN = text("MLC_METRICS_TOKEN", "")
 
 #: Seconds until an ERP is asked about an unknown outcome; empty = each connector's own figure (60 for Dynamics).
 _settling = text("MLC_SETTLING_SECONDS", "")

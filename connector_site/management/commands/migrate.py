@@ -20,6 +20,10 @@ class Command(Migrate):
         "Bring the database to the state of this version. Safe to run again; run it before each start of a new version."
     )
 
+    def get_check_kwargs(self, options: Any) -> dict[str, Any]:
+        """Without the checks of the database: before its first migration none of them can pass."""
+        return {**super().get_check_kwargs(options), "databases": None}
+
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         application = connection.settings_dict.get("USER") or APPLICATION
