@@ -117,11 +117,12 @@ def _command(argv: list[object], user: pwd.struct_passwd | None) -> subprocess.C
             env={"LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": os.environ.get("PATH", "/usr/bin:/bin")},
             cwd="/",
             check=False,
-            **({"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}),  # type: ignore[arg-type]
+            user=user.pw_uid if user else None,
+            group=user.pw_gid if user else None,
+            extra_groups=[] if user else None,
         )
         output.seek(0)
-        done.stdout = output.read()
-    return done
+        return subprocess.CompletedProcess(done.args, done.returncode, output.read())
 
 
 def _wheel() -> Path:

@@ -196,10 +196,12 @@ MIGRATE_DATABASE_URL = text("MIGRATE_DATABASE_URL", "")
 if MIGRATE_DATABASE_URL:
     _database("MIGRATE_DATABASE_URL", MIGRATE_DATABASE_URL)
 
+#: Processes of the worker; each does one work item at a time.
+WORKERS = number("MLC_WORKERS", 2, 1, 64)
 Q_CLUSTER = {
     "name": "ml-connector",
     "orm": "default",
-    "workers": number("MLC_WORKERS", 2, 1, 64),
+    "workers": WORKERS,
     "poll": 0.2,
     "timeout": 600,
     "retry": 900,

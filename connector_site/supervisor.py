@@ -311,7 +311,7 @@ class Pulse(threading.Thread):
             return
         if waited <= self._canary_seconds_max:
             return
-        if canary.busy_workers() >= settings.Q_CLUSTER["workers"] and waited <= BUSY_SECONDS_MAX:
+        if canary.busy_workers() >= settings.WORKERS and waited <= BUSY_SECONDS_MAX:
             return
         canary.withdraw(self._canary)
         self.is_stuck.set()

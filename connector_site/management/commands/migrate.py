@@ -20,7 +20,7 @@ class Command(Migrate):
         "Bring the database to the state of this version. Safe to run again; run it before each start of a new version."
     )
 
-    def get_check_kwargs(self, options: Any) -> dict[str, Any]:
+    def get_check_kwargs(self, options: Any) -> Any:
         """Without the checks of the database: before its first migration none of them can pass."""
         return {**super().get_check_kwargs(options), "databases": None}
 
