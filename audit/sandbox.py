@@ -333,7 +333,9 @@ class Sandbox:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="sandbox", daemon=True
+        ).start()
         for system in self.systems.values():
             system.started(f"{self.address}/{system.name}")
 

@@ -2,7 +2,8 @@
 
 `D365Sandbox` puts the parts together: Entra (`sandbox_entra`), the collections under /data with $batch
 (`sandbox_collections`, `sandbox_batch`), journals and their rules (`sandbox_journals`, `sandbox_dimensions`), posting
-(`sandbox_posting`), the invented environment (`sandbox_reference`). Addresses below the prefix of the system:
+(`sandbox_posting`), the set-up of the environment (`sandbox_reference`, invented in `sandbox_environment`). Addresses
+below the prefix of the system:
 
     /entra/{directory}/oauth2/v2.0/token    the authority is {prefix}/entra
     /data/...                               the environment is {prefix}
@@ -27,9 +28,10 @@ from erp.d365.sandbox_collections import Collections
 from erp.d365.sandbox_control import add_control_routes
 from erp.d365.sandbox_dimensions import Dimensions
 from erp.d365.sandbox_entra import Entra
+from erp.d365.sandbox_environment import fill
 from erp.d365.sandbox_journals import Journals
 from erp.d365.sandbox_posting import Posting, PostingOutcome
-from erp.d365.sandbox_reference import Reference, fill
+from erp.d365.sandbox_reference import Reference
 from erp.d365.sandbox_rows import Rows
 from erp.d365.sandbox_schema import Row, read_data
 from erp.d365.sandbox_settings import Settings

@@ -98,6 +98,7 @@ class Collections:
 
     def answer(self, request: Request) -> Answer:
         """Raises `Refused`."""
+        arrived = time.monotonic()
         self._sign_in(request)
         path = request.path.removeprefix("/data").removeprefix("/")
         if path in {"$batch", "%24batch"}:
@@ -105,7 +106,7 @@ class Collections:
                 raise unknown_address(request.base_url + request.path)
             return self._batch(request)
         operation = Operation(request.method, unquote(path), request.raw_query, request.headers, request.body)
-        work = Work(request)
+        work = Work(request, started=arrived)
         with self._unit(work):
             try:
                 return self._perform(work, operation)
