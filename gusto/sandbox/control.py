@@ -5,47 +5,50 @@ JSON in, JSON out; a form (the page's buttons) is answered with the way back to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from audit.sandbox import Answer, Refused, Request
 from gusto.sandbox import errors, page
-from gusto.sandbox.commands import Commands
+from gusto.sandbox.companies import Companies
 from gusto.sandbox.oauth import OAuth
+from gusto.sandbox.runs import Runs
 from gusto.sandbox.state import State
-from gusto.sandbox.webhooks import Webhooks
 
 
 class Control:
     """Handlers of the control addresses. They take no token: the sandbox is on loopback."""
 
-    def __init__(self, state: State, commands: Commands, oauth: OAuth, webhooks: Webhooks) -> None:
+    def __init__(self, state: State, companies: Companies, runs: Runs, oauth: OAuth) -> None:
         self.state = state
-        self.commands = commands
+        self._companies = companies
+        self._runs = runs
         self.oauth = oauth
-        self.webhooks = webhooks
 
     def home(self, request: Request) -> Answer:
         """GET /gusto/: companies and payrolls with their buttons."""
-        return Answer(200, page.home(self.commands.companies(), self.state.store.all("subscription")))
+        return Answer(
+            200, page.home(request.base_url, self._companies.companies(), self.state.store.all("subscription"))
+        )
 
     def companies(self, request: Request) -> Answer:
-        return Answer(200, self.commands.companies())
+        return Answer(200, self._companies.companies())
 
     def create_company(self, request: Request) -> Answer:
-        return self._done(request, self.commands.create_company, status=201)
+        return self._done(request, self._companies.create_company, status=201)
 
     def create_payroll(self, request: Request, company: str) -> Answer:
-        return self._done(request, self.commands.create_payroll, company, status=201)
+        return self._done(request, self._runs.create_payroll, company, status=201)
 
     def payroll(self, request: Request, payroll: str, action: str) -> Answer:
         """submit, process, fail, pay, cancel, delete, reverse or distort; the body has the command's arguments."""
-        command: Callable[..., Any] = getattr(self.commands, action)
+        command: Callable[..., Any] = getattr(self._runs, action)
         return self._done(request, command, payroll)
 
     def change_department(self, request: Request, employee: str) -> Answer:
-        return self._done(request, self.commands.change_department, employee)
+        return self._done(request, self._companies.change_department, employee)
 
     def grants(self, request: Request) -> Answer:
         """Live tokens, without the tokens themselves."""
@@ -85,8 +88,9 @@ class Control:
             arguments = request.form() if is_form else request.json() if request.body else {}
             if not isinstance(arguments, dict):
                 raise errors.malformed_body()
+            check_arguments(command, path, arguments)
             result = command(*path, **arguments)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise errors.invalid_parameter("base", str(error)) from error
         if is_form:
             return Answer(303, None, {"Location": f"{request.base_url}/"})
@@ -97,3 +101,16 @@ class Control:
         origin = request.header("Origin")
         if origin and origin != "null" and urlsplit(origin).netloc != urlsplit(request.base_url).netloc:
             raise Refused(Answer(403, errors.body("request", "invalid_operation", "Another site sent this form.")))
+
+
+def check_arguments(command: Callable[..., Any], path: tuple[str, ...], arguments: Mapping[str, Any]) -> None:
+    """Names and types of a request's arguments against the command's own. Raises ValueError."""
+    signature = inspect.signature(command)
+    try:
+        bound = signature.bind(*path, **arguments)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+    for name, value in bound.arguments.items():
+        default = signature.parameters[name].default
+        if default is not inspect.Parameter.empty and default is not None and type(value) is not type(default):
+            raise ValueError(f"{name} must be a {type(default).__name__}")

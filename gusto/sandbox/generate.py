@@ -5,7 +5,8 @@ Only dates hang on `today`. The people are in `cast`; here is everything else th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from typing import Any
 
@@ -33,6 +34,15 @@ class CompanyOptions:
     """Whether company_taxes are part of totals.tax_debit: inside, outside, by_seed, or none at all."""
     history: int = 2
     """Processed regular payrolls before the first open one."""
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> CompanyOptions:
+        """From names and values, of a request. Raises ValueError for an unknown name or a wrong type."""
+        known = {entry.name: type(entry.default) for entry in fields(cls)}
+        for name, value in given.items():
+            if known.get(name) is not type(value):
+                raise ValueError(f"no such option, or of another type: {name}")
+        return cls(**given)
 
     def __post_init__(self) -> None:
         if not 1 <= self.employees <= 10_000:

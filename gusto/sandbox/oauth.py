@@ -113,7 +113,7 @@ class OAuth:
         refresh_token = _text(body, "refresh_token")
         held = self.state.store.get("refresh", refresh_token)
         old = self.state.store.get("token", held["access_token"]) if held else None
-        if old is None or old["revoked"]:
+        if held is None or old is None or old["revoked"]:
             raise errors.oauth(400, "invalid_grant", "The refresh token is invalid, used up or revoked.")
         return Answer(200, self._answer(self.new_token(old["company_uuid"], replaces=held["access_token"])))
 
@@ -139,7 +139,7 @@ class OAuth:
         return access_token
 
     def _answer(self, access_token: str, system: bool = False) -> dict[str, Any]:
-        row = self.state.store.get("token", access_token)
+        row = self.state.held("token", access_token)
         answer = {
             "access_token": access_token,
             "token_type": "Bearer" if system else "bearer",
@@ -160,6 +160,9 @@ class OAuth:
         row = self.state.store.get("token", access_token)
         if row is not None:
             self.state.store.put("token", access_token, {**row, "revoked": True})
+            if row["company_uuid"]:
+                is_live = any(each["company_uuid"] == row["company_uuid"] for each in self.live_tokens().values())
+                self.state.store.put("grant", row["company_uuid"], {"is_live": is_live})
         return Answer(200, {})
 
     def token_info(self, request: Request, caller: Caller) -> Answer:

@@ -55,10 +55,7 @@ class Organisation:
 
     def pay_schedule(self, request: Request, caller: Caller, company: str, pay_schedule: str) -> Answer:
         self.access.company(caller, company)
-        row = self.state.store.get(f"pay_schedule:{company}", pay_schedule)
-        if row is None:
-            raise errors.not_found()
-        return Answer(200, row)
+        return Answer(200, self.state.held(f"pay_schedule:{company}", pay_schedule))
 
     def pay_periods(self, request: Request, caller: Caller, company: str) -> Answer:
         """GET /v1/companies/{uuid}/pay_periods: six months back to today, at most three months ahead; never paged."""
@@ -100,7 +97,7 @@ class Organisation:
 
     def company_benefit(self, request: Request, caller: Caller, benefit: str) -> Answer:
         self.access.owned(caller, benefit, "company_benefit")
-        row = self.state.store.get(f"company_benefit:{caller.company_uuid}", benefit)
+        row = self.state.held(f"company_benefit:{caller.company_uuid}", benefit)
         if is_phi(row) and not caller.has("company_benefits:read:phi"):
             raise errors.not_found()
         return Answer(200, row)

@@ -18,9 +18,10 @@ label { display: block; padding: .2rem 0; }
 """
 
 
-def _document(title: str, content: str) -> str:
+def _document(title: str, content: str, base: str = "") -> str:
+    head = f'<base href="{escape(base)}">' if base else ""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>{head}'
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>{content}</body></html>"
     )
 
@@ -55,13 +56,13 @@ def refused(error: str, sentence: str) -> str:
     return _document("Not possible", f"<p>{escape(sentence)}</p><p><code>{escape(error)}</code></p>")
 
 
-def home(companies: list[dict[str, Any]], subscriptions: list[dict[str, Any]]) -> str:
+def home(base_url: str, companies: list[dict[str, Any]], subscriptions: list[dict[str, Any]]) -> str:
     """Companies and their payrolls, with a button for everything that can happen to one."""
     content = "".join(_company(company) for company in companies)
     heard = "".join(f"<li>{escape(row['url'])}: {escape(row['status'])}</li>" for row in subscriptions)
     webhooks = f"<h2>Webhook subscriptions</h2><ul>{heard}</ul>" if heard else "<p>No webhook subscription yet.</p>"
     create = '<form method="post" action="_sandbox/companies"><button>Create a company</button></form>'
-    return _document("Gusto sandbox", f"{content}{create}{webhooks}")
+    return _document("Gusto sandbox", f"{content}{create}{webhooks}", f"{base_url}/")
 
 
 def _company(company: dict[str, Any]) -> str:

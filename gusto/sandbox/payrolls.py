@@ -22,7 +22,7 @@ class Payrolls:
         self.state = state
         self.access = access
 
-    def list(self, request: Request, caller: Caller, company: str) -> Answer:
+    def all(self, request: Request, caller: Caller, company: str) -> Answer:
         """GET /v1/companies/{uuid}/payrolls: processed, regular, the past six months by pay period, unless told."""
         self.access.company(caller, company)
         rows = [row for row in self.state.store.all(f"payroll:{company}") if self._fits(request, row)]
@@ -75,9 +75,7 @@ class Payrolls:
     def show(self, request: Request, caller: Caller, company: str, payroll: str) -> Answer:
         """GET /v1/companies/{uuid}/payrolls/{uuid}: the people inside are paged, always."""
         self.access.company(caller, company)
-        row = self.state.store.get(f"payroll:{company}", payroll)
-        if row is None:
-            raise errors.not_found()
+        row = self.state.held(f"payroll:{company}", payroll)
         wanted = includes(request, SHOW_INCLUDES)
         document = self._head(row, wanted, caller)
         page = page_of(request, always=True)
@@ -90,7 +88,7 @@ class Payrolls:
             people = self.state.store.all(kind, page.offset, page.per)
         else:
             count = len(order)
-            people = [self.state.store.get(kind, key) for key in order[page.offset : page.offset + page.per]]
+            people = [self.state.held(kind, key) for key in order[page.offset : page.offset + page.per]]
         document["employee_compensations"] = [
             shown(person["paid"], wanted, caller, is_regular=not row["public"]["off_cycle"]) for person in people
         ]

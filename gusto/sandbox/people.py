@@ -103,10 +103,7 @@ class People:
     def _employee(self, caller: Caller, uuid: str, subject: str = "employee") -> dict[str, Any]:
         """The employee who is `uuid`, or who holds it. Raises Refused (404)."""
         owner = self.access.owned(caller, uuid, subject)
-        row: dict[str, Any] | None = self.state.store.get(f"employee:{caller.company_uuid}", owner)
-        if row is None:
-            raise errors.not_found()
-        return row
+        return self.state.held(f"employee:{caller.company_uuid}", owner)
 
     def employee(self, request: Request, caller: Caller, employee: str) -> Answer:
         row = self._employee(caller, employee)
@@ -231,10 +228,7 @@ class People:
 
     def contractor_payment(self, request: Request, caller: Caller, company: str, payment: str) -> Answer:
         self.access.company(caller, company)
-        row = self.state.store.get(f"contractor_payment:{company}", payment)
-        if row is None:
-            raise errors.not_found()
-        return Answer(200, row)
+        return Answer(200, self.state.held(f"contractor_payment:{company}", payment))
 
 
 def is_phi(plan: dict[str, Any]) -> bool:

@@ -45,11 +45,11 @@ class Settings:
 
     def changed(self, **changes: Any) -> Settings:
         """A copy with these values. Raises ValueError for an unknown name, a wrong type or a negative number."""
-        known = {entry.name: type(entry.default) for entry in fields(self)}
+        known = {entry.name: type(getattr(self, entry.name)) for entry in fields(self)}
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"no such setting: {name}")
-            if type(value) is not known[name] or value < 0:
+            if type(value) is not known[name] or int(value) < 0:
                 raise ValueError(f"setting {name} must be a {known[name].__name__}, not negative")
         return replace(self, **changes)
 
@@ -135,12 +135,16 @@ class State:
         application: dict[str, Any] = applications[0]
         return application
 
+    def held(self, kind: str, key: str) -> dict[str, Any]:
+        """The document. Raises Refused (404) where there is none."""
+        document: dict[str, Any] | None = self.store.get(kind, key)
+        if document is None:
+            raise errors.not_found()
+        return document
+
     def company(self, company_uuid: str) -> dict[str, Any]:
         """Raises Refused (404)."""
-        company: dict[str, Any] | None = self.store.get("company", company_uuid)
-        if company is None:
-            raise errors.not_found()
-        return company
+        return self.held("company", company_uuid)
 
     def own(self, company_uuid: str, subject: str, uuids: dict[str, str]) -> None:
         """Note where uuids belong: `uuids` maps each to the uuid of the document that holds it."""
@@ -154,8 +158,8 @@ class State:
 
     def owner(self, uuid: str, subject: str) -> Owner:
         """Raises Refused (404) where there is no such thing."""
-        found = self.store.get("owner", uuid)
-        if found is None or found["subject"] != subject:
+        found = self.held("owner", uuid)
+        if found["subject"] != subject:
             raise errors.not_found()
         return Owner(**found)
 

@@ -14,12 +14,14 @@ from typing import Any
 from audit.sandbox import Answer, Request, SandboxSystem, Store
 from gusto.sandbox import errors
 from gusto.sandbox.access import API_VERSION, COMPANY_SCOPES, Access, ApiHandler
-from gusto.sandbox.commands import Commands
+from gusto.sandbox.companies import Companies
 from gusto.sandbox.control import Control
 from gusto.sandbox.oauth import OAuth
 from gusto.sandbox.organisation import Organisation
 from gusto.sandbox.payrolls import Payrolls
 from gusto.sandbox.people import People
+from gusto.sandbox.reports import Reports
+from gusto.sandbox.runs import Runs
 from gusto.sandbox.state import Settings, State
 from gusto.sandbox.webhooks import Webhooks
 
@@ -52,29 +54,30 @@ class GustoSandbox(SandboxSystem):
         self.webhooks = Webhooks(self.state, lambda: self.faults)
         self.access = Access(self.state)
         self.oauth = OAuth(self.state, self.access, self.webhooks)
-        self.commands = Commands(self.state, self.webhooks)
-        control = Control(self.state, self.commands, self.oauth, self.webhooks)
+        self._runs = Runs(self.state, self.webhooks)
+        self._companies = Companies(self.state, self.webhooks, self._runs)
         if not store.count("application"):
             self._first_start(seed, employees, companies, history, redirect_uris)
         self._route_oauth()
         self._route_organisation(Organisation(self.state, self.access))
         self._route_people(People(self.state, self.access))
         self._route_payrolls(Payrolls(self.state, self.access))
+        self._route_reports(Reports(self.state, self.access))
         self._route_webhooks()
-        self._route_control(control)
+        self._route_control(Control(self.state, self._companies, self._runs, self.oauth))
         # The commands, for tests and scripts in this process.
-        self.create_company = self.commands.create_company
-        self.create_payroll = self.commands.create_payroll
-        self.submit = self.commands.submit
-        self.process = self.commands.process
-        self.fail = self.commands.fail
-        self.pay = self.commands.pay
-        self.cancel = self.commands.cancel
-        self.delete = self.commands.delete
-        self.reverse = self.commands.reverse
-        self.distort = self.commands.distort
-        self.change_department = self.commands.change_department
-        self.companies = self.commands.companies
+        self.create_company = self._companies.create_company
+        self.create_payroll = self._runs.create_payroll
+        self.submit = self._runs.submit
+        self.process = self._runs.process
+        self.fail = self._runs.fail
+        self.pay = self._runs.pay
+        self.cancel = self._runs.cancel
+        self.delete = self._runs.delete
+        self.reverse = self._runs.reverse
+        self.distort = self._runs.distort
+        self.change_department = self._companies.change_department
+        self.companies = self._companies.companies
         self.expire_tokens = self.oauth.expire
         self.revoke_grant = self.oauth.revoke_grant
         self.connect = self.oauth.connected
@@ -86,8 +89,9 @@ class GustoSandbox(SandboxSystem):
         self, seed: int, employees: int, companies: int, history: int, redirect_uris: tuple[str, ...]
     ) -> None:
         with self.store.transaction():
+            client_id = secrets.token_urlsafe(32)
             application = {
-                "client_id": secrets.token_urlsafe(32),
+                "client_id": client_id,
                 "client_secret": secrets.token_urlsafe(32),
                 "uuid": str(uuid.uuid4()),
                 "name": "ml-connector",
@@ -95,9 +99,9 @@ class GustoSandbox(SandboxSystem):
                 "scopes": list(COMPANY_SCOPES),
                 "minimum_version": MINIMUM_VERSION,
             }
-            self.store.put("application", application["client_id"], application)
+            self.store.put("application", client_id, application)
             for _ in range(companies):
-                self.commands.create_company(seed=seed, employees=employees, history=history)
+                self._companies.create_company(seed=seed, employees=employees, history=history)
 
     def facts(self) -> dict[str, Any]:
         """What one needs to use the sandbox; addresses are empty until the server listens."""
@@ -177,14 +181,20 @@ class GustoSandbox(SandboxSystem):
 
     def _route_payrolls(self, part: Payrolls) -> None:
         company = "/companies/(?P<company>[^/]+)"
-        self._read(f"{company}/payrolls", part.list, "payrolls:read")
+        self._read(f"{company}/payrolls", part.all, "payrolls:read")
         self._read(f"{company}/payrolls/(?P<payroll>[^/]+)", part.show, "payrolls:read")
         self._read(f"{company}/payroll_reversals", part.reversals, "payrolls:read")
+
+    def _route_reports(self, part: Reports) -> None:
+        payroll = "/payrolls/(?P<payroll>[^/]+)/reports/general_ledger"
+        self._api("POST", payroll, part.create, "company_reports:write")
+        self._read("/reports/(?P<report>[^/]+)", part.poll, "company_reports:read")
+        self.route("GET", r"/presigned/(?P<file>[^/]+)\.json", part.download)
 
     def _route_webhooks(self) -> None:
         part, one = self.webhooks, "/webhook_subscriptions/(?P<subscription>[^/]+)"
         read, write = "webhook_subscriptions:read", "webhook_subscriptions:write"
-        self._read("/webhook_subscriptions", part.list, read)
+        self._read("/webhook_subscriptions", part.all, read)
         self._api("POST", "/webhook_subscriptions", part.create, write)
         self._read(one, part.show, read)
         self._api("PUT", one, part.update, write)

@@ -86,8 +86,9 @@ class Webhooks:
         grant = self.state.store.get("grant", company_uuid)
         if grant is None or not grant["is_live"]:
             return ""
+        event_uuid = str(uuid.uuid4())
         event = {
-            "uuid": str(uuid.uuid4()),
+            "uuid": event_uuid,
             "event_type": event_type,
             "resource_type": "Company",
             "resource_uuid": company_uuid,
@@ -95,12 +96,12 @@ class Webhooks:
             "entity_uuid": entity_uuid,
             "timestamp": int(self.state.now().timestamp()),
         }
-        self.state.store.put("event", event["uuid"], event)
+        self.state.store.put("event", event_uuid, event)
         for subscription in self.state.store.all("subscription"):
             wanted = entity_type in subscription["subscription_types"] or event_type in ALWAYS_SENT
             if wanted and subscription["status"] == "verified":
-                self._queue(subscription["uuid"], event_type, dumps(event), event["uuid"])
-        return str(event["uuid"])
+                self._queue(subscription["uuid"], event_type, dumps(event), event_uuid)
+        return event_uuid
 
     def events(self, request: Request, caller: Caller) -> Answer:
         """GET /v1/events: 30 days back, an exclusive cursor, wildcards in the event type."""
@@ -135,19 +136,20 @@ class Webhooks:
     def create(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/webhook_subscriptions: pending until verified; the handshake is posted to the url."""
         body = _json_object(request)
+        subscription_uuid = str(uuid.uuid4())
         subscription = {
-            "uuid": str(uuid.uuid4()),
+            "uuid": subscription_uuid,
             "url": _loopback(body.get("url")),
             "status": "pending",
             "subscription_types": _types(body.get("subscription_types")),
             "verification_token": str(uuid.uuid4()),
             "given_up": 0,
         }
-        self.state.store.put("subscription", subscription["uuid"], subscription)
+        self.state.store.put("subscription", subscription_uuid, subscription)
         self._queue_handshake(subscription)
         return Answer(201, _public(subscription))
 
-    def list(self, request: Request, caller: Caller) -> Answer:
+    def all(self, request: Request, caller: Caller) -> Answer:
         """GET /v1/webhook_subscriptions."""
         return Answer(200, [_public(row) for row in self.state.store.all("subscription")])
 
@@ -189,10 +191,7 @@ class Webhooks:
         return Answer(200, {"status": status, "last_checked_at": stamp(self.state.now())})
 
     def _subscription(self, subscription_uuid: str) -> dict[str, Any]:
-        row: dict[str, Any] | None = self.state.store.get("subscription", subscription_uuid)
-        if row is None:
-            raise errors.not_found()
-        return row
+        return self.state.held("subscription", subscription_uuid)
 
     # Deliveries
 

@@ -1,7 +1,6 @@
-"""What a person at Gusto would do: create companies and payrolls, process, cancel, delete, reverse, move people.
+"""What happens to a payroll: created, submitted, processed, cancelled, deleted, reversed, or made wrong on purpose.
 
-Every command is one transaction and sends the events that Gusto sends (gusto.md 3.5, 4.5). The control addresses in
-`control` and the methods of `GustoSandbox` are these functions.
+Every command is one transaction and sends the events that Gusto sends (gusto.md 3.5, 4.5).
 """
 
 from __future__ import annotations
@@ -12,10 +11,8 @@ from typing import Any
 from gusto.sandbox import calculate, errors, money
 from gusto.sandbox.calendar import PayPeriod, deadline, next_period
 from gusto.sandbox.chance import Source, data
-from gusto.sandbox.generate import CompanyOptions
-from gusto.sandbox.generate import company as generated
 from gusto.sandbox.payrolls import is_cancellable
-from gusto.sandbox.state import State, stamp, versioned
+from gusto.sandbox.state import State, stamp
 from gusto.sandbox.webhooks import Webhooks
 
 OFF_CYCLE_REASONS = frozenset(
@@ -35,73 +32,13 @@ OFF_CYCLE_REASONS = frozenset(
 )
 
 
-class Commands:
-    """Commands on companies and payrolls. All raise Refused for what does not exist or is not possible."""
+class Runs:
+    """Commands on payrolls. All raise Refused for what does not exist or is not possible."""
 
     def __init__(self, state: State, webhooks: Webhooks) -> None:
         self.state = state
         self.store = state.store
         self.webhooks = webhooks
-
-    # Companies
-
-    def create_company(self, **options: Any) -> dict[str, Any]:
-        """Generate a company with its people and past payrolls; options as in `CompanyOptions`. Raises ValueError."""
-        chosen = CompanyOptions(**options)
-        with self.store.transaction():
-            made = generated(self.store.next("company"), chosen, self.state.today())
-            self.store.put("company", made.uuid, made.document)
-            lists = {
-                "location": made.locations,
-                "department": made.departments,
-                "company_benefit": made.benefits,
-                "pay_schedule": [made.pay_schedule],
-                "contractor": made.contractors,
-                "contractor_payment": made.contractor_payments,
-            }
-            for subject, rows in lists.items():
-                self.store.put_many(f"{subject}:{made.uuid}", {row["uuid"]: row for row in rows})
-                self.state.own(made.uuid, subject, {row["uuid"]: row["uuid"] for row in rows})
-            self.store.put_many(f"employee:{made.uuid}", {row["public"]["uuid"]: row for row in made.employees})
-            self._own_people(made.uuid, made.employees)
-            first = next_period(self.state.now()).index - chosen.history
-            for index in range(first, first + chosen.history + 1):
-                payroll = self._new_regular(made.uuid, PayPeriod(index))
-                if index < first + chosen.history:
-                    self.process(payroll["payroll_uuid"])
-            return self.summary(made.uuid)
-
-    def _own_people(self, company_uuid: str, people: list[dict[str, Any]]) -> None:
-        owned: dict[str, dict[str, str]] = {}
-        for person in people:
-            uuid = person["public"]["uuid"]
-            owned.setdefault("employee", {})[uuid] = uuid
-            for job in person["public"]["jobs"]:
-                owned.setdefault("job", {})[job["uuid"]] = uuid
-                owned.setdefault("compensation", {}).update({row["uuid"]: uuid for row in job["compensations"]})
-            addresses = {row["uuid"]: uuid for row in person["work_addresses"]}
-            owned.setdefault("work_address", {}).update(addresses)
-            owned.setdefault("termination", {}).update({row["uuid"]: uuid for row in person["public"]["terminations"]})
-        for subject, uuids in owned.items():
-            self.state.own(company_uuid, subject, uuids)
-
-    def summary(self, company_uuid: str) -> dict[str, Any]:
-        """A company with its payrolls, for the page and for tests."""
-        company = self.state.company(company_uuid)["public"]
-        grant = self.store.get("grant", company_uuid)
-        rows = self.store.all(f"payroll:{company_uuid}")
-        return {
-            "uuid": company_uuid,
-            "name": company["name"],
-            "employees": self.store.count(f"employee:{company_uuid}"),
-            "is_connected": grant is not None and grant["is_live"],
-            "payrolls": [payroll_summary(row) for row in rows],
-        }
-
-    def companies(self) -> list[dict[str, Any]]:
-        return [self.summary(uuid) for uuid in self.store.keys("company")]
-
-    # Payrolls
 
     def create_payroll(
         self,
@@ -126,7 +63,7 @@ class Commands:
                     raise errors.invalid_operation("A regular payroll has the check date of its pay schedule.")
                 regular = [row for row in self.store.all(f"payroll:{company_uuid}") if row["period_index"] is not None]
                 after = max((row["period_index"] for row in regular), default=next_period(self.state.now()).index - 1)
-                return self._new_regular(company_uuid, PayPeriod(after + 1), employee_uuids)
+                return self.new_regular(company_uuid, PayPeriod(after + 1), employee_uuids)
             if off_cycle_reason and off_cycle_reason not in OFF_CYCLE_REASONS:
                 raise errors.invalid_value("off_cycle_reason", "Off cycle reason is not valid")
             paid = date.fromisoformat(check_date) if check_date else self.state.today() + timedelta(days=3)
@@ -150,9 +87,10 @@ class Commands:
                 }
             return self._store_new(company_uuid, public, None, employee_uuids)
 
-    def _new_regular(
+    def new_regular(
         self, company_uuid: str, period: PayPeriod, employee_uuids: list[str] | None = None
     ) -> dict[str, Any]:
+        """The open regular payroll of a pay period."""
         schedule = self.store.all(f"pay_schedule:{company_uuid}")[0]
         public = self._new_public(company_uuid, period.check_date)
         public["pay_period"] = {
@@ -209,8 +147,7 @@ class Commands:
     def payroll(self, payroll_uuid: str) -> dict[str, Any]:
         """The stored payroll. Raises Refused (404)."""
         owner = self.state.owner(payroll_uuid, "payroll")
-        row: dict[str, Any] = self.store.get(f"payroll:{owner.company_uuid}", payroll_uuid)
-        return row
+        return self.state.held(f"payroll:{owner.company_uuid}", payroll_uuid)
 
     def _save(self, row: dict[str, Any]) -> None:
         self.store.put(f"payroll:{row['public']['company_uuid']}", row["public"]["uuid"], row)
@@ -455,43 +392,15 @@ class Commands:
             row["public"]["totals"][field] = money.text(money.cents(row["public"]["totals"][field]) + cents)
             self._save(row)
             return
-        person = self.store.get(kind, employee_uuid)
-        if person is None:
-            raise errors.not_found()
+        person = self.state.held(kind, employee_uuid)
         if field == "people":
             self.store.delete(kind, employee_uuid)
-            names = self.store.get("compensation_names", payroll_uuid)
+            names = self.store.get("compensation_names", payroll_uuid) or []
             kept = [name for name in names if name["employee_uuid"] != employee_uuid]
             self.store.put("compensation_names", payroll_uuid, kept)
         else:
             person["paid"][field] = money.text(money.cents(person["paid"][field]) + cents)
             self.store.put(kind, employee_uuid, person)
-
-    # People
-
-    def change_department(self, employee_uuid: str, department_uuid: str | None) -> dict[str, Any]:
-        """Move a person to another department, or to none; sends employee.updated. Returns the employee."""
-        with self.store.transaction():
-            company_uuid = self.state.owner(employee_uuid, "employee").company_uuid
-            target = None
-            if department_uuid is not None:
-                if self.state.owner(department_uuid, "department").company_uuid != company_uuid:
-                    raise errors.not_found()
-                target = self.store.get(f"department:{company_uuid}", department_uuid)
-            row = self.store.get(f"employee:{company_uuid}", employee_uuid)
-            for department in self.store.all(f"department:{company_uuid}"):
-                members = [member for member in department["employees"] if member["uuid"] != employee_uuid]
-                if department["uuid"] == department_uuid:
-                    members.append({"uuid": employee_uuid})
-                if members != department["employees"]:
-                    changed = versioned({**department, "employees": members})
-                    self.store.put(f"department:{company_uuid}", department["uuid"], changed)
-            row["public"] |= {"department": target["title"] if target else None, "department_uuid": department_uuid}
-            row["public"] = versioned(row["public"])
-            self.store.put(f"employee:{company_uuid}", employee_uuid, row)
-            self.webhooks.emit("employee.updated", company_uuid, "Employee", employee_uuid)
-            public: dict[str, Any] = row["public"]
-            return public
 
 
 def stored(public_employee: dict[str, Any], paid: dict[str, Any]) -> dict[str, Any]:
