@@ -90,6 +90,9 @@ class MappingRule(TenantModel):
     employee = models.CharField(max_length=64, blank=True)
     employee_code = models.CharField(max_length=60, blank=True)
     job = models.CharField(max_length=200, blank=True)
+    custom_field = models.CharField(
+        max_length=200, blank=True, help_text="Name=value of a custom field of the employee."
+    )
     department = models.CharField(max_length=200, blank=True)
     location = models.CharField(max_length=200, blank=True)
     compensation_level = models.CharField(max_length=100, blank=True)

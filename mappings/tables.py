@@ -1,0 +1,342 @@
+"""Versions of a legal entity's mapping, between database rows and the pure table that allocation sees.
+
+A version is a draft until a person who had no part in it approves it; from then on the database itself refuses every
+change. All functions run inside a tenant scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+
+from django.db.models import Max
+from django.utils import timezone
+
+from audit import trail
+from mappings.chart import Chart, chart_of, has_reference, system_label
+from mappings.checks import check_table, company_codes_of
+from mappings.journal import Problem
+from mappings.models import Crosswalk, MappingRule, MappingTable
+from mappings.signals import version_approved
+from mappings.table import (
+    PRECEDENCE,
+    Credits,
+    CrosswalkEntry,
+    Journals,
+    Lines,
+    Policy,
+    PostingDate,
+    Straddle,
+    Table,
+)
+from mappings.table_csv import (
+    CROSSWALK_COLUMNS,
+    MAPPING_COLUMNS,
+    MAPPING_COLUMNS_OPTIONAL,
+    CrosswalkRow,
+    MappingRow,
+    read_crosswalk_rows,
+    read_mapping_rows,
+    rules_by_version,
+)
+from tenants.models import LegalEntity
+
+POLICY_FIELDS = ("posting_date", "journals", "credits", "straddle", "lines")
+
+#: Fields of a row that are columns of its file under the same name; the version's date stands before them.
+RULE_FIELDS = tuple(name for name in (*MAPPING_COLUMNS, *MAPPING_COLUMNS_OPTIONAL) if name != "valid_from")
+CROSSWALK_FIELDS = tuple(name for name in CROSSWALK_COLUMNS if name != "valid_from")
+
+
+class ApprovalRefused(Exception):  # noqa: N818 - reads as what happened
+    """A version was not approved. `problems` says why, all of it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(" ".join(problem.sentence for problem in problems))
+        self.problems = problems
+
+
+class NotADraft(Exception):  # noqa: N818
+    """An approved version was to be changed."""
+
+
+# Rows and their text form
+
+
+def percent_text(percent: Decimal) -> str:
+    """`100`, `33.33`: without the zeros that the database adds."""
+    return f"{percent.normalize():f}"
+
+
+def rule_cells(rule: MappingRule, valid_from: date) -> dict[str, str]:
+    """A row as mapping.csv has it, the optional columns included."""
+    texts = {name: str(getattr(rule, name)) for name in RULE_FIELDS}
+    return {"valid_from": valid_from.isoformat(), **texts, "percent": percent_text(Decimal(rule.percent))}
+
+
+def crosswalk_cells(entry: Crosswalk, valid_from: date) -> dict[str, str]:
+    """A row as crosswalks.csv has it."""
+    return {"valid_from": valid_from.isoformat(), **{name: str(getattr(entry, name)) for name in CROSSWALK_FIELDS}}
+
+
+def rule_of(row: MappingRow, mapping_table: MappingTable) -> MappingRule:
+    """An unsaved row of a version from a row of a file."""
+    criteria = {name: getattr(row.criteria, name) for name in PRECEDENCE if name != "custom_field"}
+    return MappingRule(
+        mapping_table=mapping_table,
+        rule=row.rule,
+        kind=row.kind.value,
+        custom_field="=".join(row.criteria.custom_field) if any(row.criteria.custom_field) else "",
+        side=row.side.value,
+        target=row.target.position,
+        percent=row.target.percent,
+        main_account=row.target.main_account,
+        dimensions=";".join(f"{name}={value}" for name, value in row.target.dimensions),
+        company_code=row.target.company_code,
+        accrual_account=row.target.accrual_account,
+        **criteria,
+    )
+
+
+def crosswalk_of(row: CrosswalkRow, mapping_table: MappingTable) -> Crosswalk:
+    """An unsaved row of a version's crosswalk from a row of a file."""
+    return Crosswalk(
+        mapping_table=mapping_table,
+        source_kind=row.entry.source_kind,
+        source_value=row.entry.source_value,
+        target=row.entry.target,
+        target_value=row.entry.target_value,
+    )
+
+
+# Reading
+
+
+def table_of(mapping_table: MappingTable) -> Table:
+    """The pure form of a version, in two queries.
+
+    A draft may have defects, which `check_table` names. Raises ValueError for a row that cannot be read at all, which
+    neither a form nor a file can bring in.
+    """
+    valid_from = mapping_table.valid_from
+    rules = list(mapping_table.rules.all())
+    entries = list(mapping_table.crosswalks.all())
+    return table_of_rows(
+        mapping_table,
+        _mapping_rows(rules, valid_from),
+        [row.entry for row in _crosswalk_rows(entries, valid_from)],
+    )
+
+
+def table_of_rows(
+    mapping_table: MappingTable, rows: Iterable[MappingRow], crosswalk: Iterable[CrosswalkEntry]
+) -> Table:
+    """The pure form of a version with these rows instead of its own."""
+    return Table(
+        version=str(mapping_table.version),
+        valid_from=mapping_table.valid_from,
+        rules=rules_by_version(rows).get(mapping_table.valid_from, ()),
+        crosswalk=tuple(crosswalk),
+        policy=policy_of(mapping_table),
+    )
+
+
+def policy_of(mapping_table: MappingTable) -> Policy:
+    return Policy(
+        company_code=mapping_table.legal_entity.company_code,
+        posting_date=PostingDate(mapping_table.posting_date),
+        journals=Journals(mapping_table.journals),
+        credits=Credits(mapping_table.credits),
+        straddle=Straddle(mapping_table.straddle),
+        lines=Lines(mapping_table.lines),
+    )
+
+
+def _mapping_rows(rules: list[MappingRule], valid_from: date) -> list[MappingRow]:
+    rows, errors = read_mapping_rows((number, rule_cells(rule, valid_from)) for number, rule in enumerate(rules, 1))
+    if len(rows) < len(rules):
+        raise ValueError(f"rule {rules[errors[0].row - 1]} cannot be read: {errors[0].sentence}")
+    return rows
+
+
+def _crosswalk_rows(entries: list[Crosswalk], valid_from: date) -> list[CrosswalkRow]:
+    rows, errors = read_crosswalk_rows(
+        (number, crosswalk_cells(entry, valid_from)) for number, entry in enumerate(entries, 1)
+    )
+    if len(rows) < len(entries):
+        raise ValueError(f"crosswalk row {errors[0].row} cannot be read: {errors[0].sentence}")
+    return rows
+
+
+def approved_table(legal_entity: LegalEntity, check_date: date) -> MappingTable | None:
+    """The approved version with the latest valid-from not after the check date; None where there is none."""
+    found: MappingTable | None = (
+        MappingTable.objects.select_related("legal_entity")
+        .filter(legal_entity=legal_entity, state=MappingTable.State.APPROVED, valid_from__lte=check_date)
+        .order_by("-valid_from")
+        .first()
+    )
+    return found
+
+
+def chart_for(mapping_table: MappingTable, table: Table) -> tuple[Chart | None, str]:
+    """The reference data that a version is checked against, and the system's name for people.
+
+    None until the reference data were read once. A version is judged on the first day on which it can still matter:
+    today, or its valid-from if that is later.
+    """
+    connection = mapping_table.legal_entity.erp_connection
+    if connection is None or not has_reference(connection):
+        return None, ""
+    on_date = max(mapping_table.valid_from, timezone.localdate())
+    return chart_of(connection, company_codes_of(table), on_date), system_label(connection)
+
+
+def table_problems(mapping_table: MappingTable) -> list[Problem]:
+    """Everything that is wrong with a version, with or without reference data."""
+    table = table_of(mapping_table)
+    return check_table(table, *chart_for(mapping_table, table))
+
+
+# Writing
+
+
+def new_draft(
+    legal_entity: LegalEntity, valid_from: date, copy_of: MappingTable | None = None, *, by: str = ""
+) -> MappingTable:
+    """A new draft: empty, or a copy of rules, crosswalk and policy. `by` is a user name, empty = the installation.
+
+    Whoever prepared a draft that is copied has prepared the copy, too; an approved version counts as nobody's change.
+    """
+    # Versions are numbered per legal entity: two drafts at the same moment wait for one another here.
+    LegalEntity.objects.select_for_update(no_key=True).get(pk=legal_entity.pk)
+    latest = MappingTable.objects.filter(legal_entity=legal_entity).aggregate(Max("version"))["version__max"] or 0
+    preparers = {by} - {""}
+    if copy_of is not None and copy_of.state == MappingTable.State.DRAFT:
+        preparers |= {*copy_of.changed_by, *({copy_of.created_by} - {""})}
+    policy = {name: getattr(copy_of, name) for name in POLICY_FIELDS} if copy_of else {}
+    draft: MappingTable = MappingTable.objects.create(
+        legal_entity=legal_entity,
+        version=latest + 1,
+        valid_from=valid_from,
+        created_by=by,
+        changed_by=sorted(preparers),
+        **policy,
+    )
+    if copy_of is not None:
+        MappingRule.objects.bulk_create(
+            MappingRule(mapping_table=draft, **{name: getattr(rule, name) for name in RULE_FIELDS})
+            for rule in copy_of.rules.all()
+        )
+        Crosswalk.objects.bulk_create(
+            Crosswalk(mapping_table=draft, **{name: getattr(entry, name) for name in CROSSWALK_FIELDS})
+            for entry in copy_of.crosswalks.all()
+        )
+    trail.record(
+        "mapping_table.created",
+        subject="mapping_table",
+        subject_id=str(draft.pk),
+        by=by or None,
+        version=draft.version,
+        legal_entity=legal_entity.name,
+        valid_from=valid_from.isoformat(),
+        source=f"version {copy_of.version}" if copy_of else "nothing",
+    )
+    return draft
+
+
+def open_draft(table_id: int) -> MappingTable:
+    """The draft, locked until the transaction ends, so that it cannot be approved halfway through a change.
+
+    Raises NotADraft for an approved version, MappingTable.DoesNotExist.
+    """
+    drafts = MappingTable.objects.select_for_update(of=("self",)).select_related("legal_entity__erp_connection")
+    table: MappingTable = drafts.get(pk=table_id)
+    if table.state != MappingTable.State.DRAFT:
+        raise NotADraft(f"version {table.version} is approved")
+    return table
+
+
+def note_change(draft: MappingTable, by: str, changed: str) -> None:
+    """Say who changed a draft and what: that person cannot approve it any more. Call it last in the transaction."""
+    add_preparer(draft, by)
+    trail.record(
+        "mapping_table.changed",
+        subject="mapping_table",
+        subject_id=str(draft.pk),
+        by=by or None,
+        version=draft.version,
+        changed=changed,
+    )
+
+
+def add_preparer(draft: MappingTable, by: str) -> None:
+    """Whoever has a part in a draft is remembered with it."""
+    if by and by not in draft.changed_by:
+        draft.changed_by = sorted({*draft.changed_by, by})
+        draft.save(update_fields=["changed_by"])
+
+
+def approval_problems(mapping_table: MappingTable, by: str) -> list[Problem]:
+    """Why this person cannot approve this version: its state, whose work it is, and everything wrong with it."""
+    if mapping_table.state != MappingTable.State.DRAFT:
+        return [_refusal("not_a_draft", f"Version {mapping_table.version} is approved already.")]
+    problems = []
+    preparers = {*mapping_table.changed_by, *({mapping_table.created_by} - {""})}
+    if by in preparers:
+        problems.append(_refusal("own_work", "You prepared this version. Someone else approves it."))
+    elif not by and preparers:
+        names = ", ".join(sorted(preparers))
+        problems.append(_refusal("own_work", f"{names} changed this version. A person who did not approves it."))
+    same_day = MappingTable.objects.filter(
+        legal_entity_id=mapping_table.legal_entity_id,
+        valid_from=mapping_table.valid_from,
+        state=MappingTable.State.APPROVED,
+    ).first()
+    if same_day is not None:
+        problems.append(
+            _refusal(
+                "same_day",
+                f"Version {same_day.version} is approved for the same first check date and never changes. "
+                "Give this version a later one.",
+            )
+        )
+    return problems + table_problems(mapping_table)
+
+
+def approve(mapping_table: MappingTable, by: str) -> MappingTable:
+    """Approve a draft: from now on it serves check dates and never changes. Returns it as it stands then.
+
+    `by` is the approver's user name. Never what they prepared, also where the legal entity posts by itself: there this
+    approval is the only second pair of eyes that a payroll gets. Empty = the installation itself, for a version in
+    which no person had a part (an operator's file). Who holds the approver's role is for the caller to check.
+    Raises ApprovalRefused with every problem.
+    """
+    LegalEntity.objects.select_for_update(no_key=True).get(pk=mapping_table.legal_entity_id)
+    table: MappingTable = (
+        MappingTable.objects.select_for_update(of=("self",))
+        .select_related("legal_entity__erp_connection")
+        .get(pk=mapping_table.pk)
+    )
+    if problems := approval_problems(table, by):
+        raise ApprovalRefused(problems)
+    table.state = MappingTable.State.APPROVED
+    table.approved_by = by
+    table.approved_at = timezone.now()
+    table.save(update_fields=["state", "approved_by", "approved_at"])
+    version_approved.send(sender=MappingTable, table=table)
+    trail.record(
+        "mapping_table.approved",
+        subject="mapping_table",
+        subject_id=str(table.pk),
+        by=by or None,
+        version=table.version,
+        legal_entity=table.legal_entity.name,
+        valid_from=table.valid_from.isoformat(),
+    )
+    return table
+
+
+def _refusal(kind: str, sentence: str) -> Problem:
+    return Problem("mapping", kind, sentence, page="mapping")
