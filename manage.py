@@ -11,6 +11,7 @@ def main() -> None:
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
+        from django.db import OperationalError
     except ImportError:
         sys.exit(
             "The packages are not installed. Run `make demo`, or `pip install --require-hashes -r requirements.lock`."
@@ -25,6 +26,8 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, embedded_postgres.DatabaseNotStarted) as error:
         sys.exit(f"ml-connector does not start: {error}")
+    except OperationalError as error:
+        sys.exit(f"The database cannot be asked: {str(error).strip().splitlines()[0]}")
 
 
 if __name__ == "__main__":

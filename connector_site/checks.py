@@ -9,6 +9,7 @@ The wall between tenants is only as good as the database's role: a superuser rea
     mlc.E004  secrets cannot be opened with the keys
     mlc.E005  PostgreSQL is too old
     mlc.E006  migrations are not applied
+    mlc.E007  the database cannot be asked
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def role() -> list[CheckMessage]:
             )
         )
     if version < POSTGRESQL_MINIMUM:
-        found.append(Error(f"PostgreSQL {version // 10000} is too old; 15 or newer is needed.", hint="", id="mlc.E005"))
+        found.append(Error(f"PostgreSQL {version // 10000} is too old.", hint="15 or newer is needed.", id="mlc.E005"))
     return found
 
 
@@ -170,21 +171,18 @@ def check_database(
     """All checks that ask the database. Runs for `check --database default` and before `migrate`."""
     if not databases or "default" not in databases:
         return []
-    found = role()
-    if unapplied := unapplied_migrations():
-        # Tables may be missing, so nothing more can be asked.
-        return found + unapplied
-    return found + open_tables() + unreadable_secrets() + worker_not_seen()
+    try:
+        found = role()
+        if unapplied := unapplied_migrations():
+            # Tables may be missing, so nothing more can be asked.
+            return found + unapplied
+        return found + open_tables() + unreadable_secrets() + worker_not_seen()
+    except DatabaseError as error:
+        reason = str(error).strip().splitlines()[0]
+        return [Error(f"The database cannot be asked: {reason}.", hint="Look at DATABASE_URL.", id="mlc.E007")]
 
 
 def refusals() -> list[str]:
-    """Why nothing may be served on this database, as sentences. Empty = it may. Called once by whatever starts."""
-    try:
-        found = check_database(None, ["default"])
-    except DatabaseError as error:
-        return [f"The database cannot be reached: {str(error).strip().splitlines()[0]}"]
-    return [
-        f"{message.msg} {message.hint or ''} ({message.id})".replace("  ", " ")
-        for message in found
-        if message.is_serious()
-    ]
+    """Why nothing may be served on this database, as sentences. Empty = it may. Called by whatever starts to serve."""
+    found = check_database(None, ["default"])
+    return [f"{message.msg} {message.hint} ({message.id})" for message in found if message.is_serious()]

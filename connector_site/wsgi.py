@@ -1,4 +1,4 @@
-"""The web application for granian. A setting that is wrong stops the start with a sentence instead of a traceback."""
+"""The web application for granian. What is wrong stops the start with a sentence instead of a traceback."""
 
 import os
 import sys
@@ -13,6 +13,12 @@ except ImproperlyConfigured as error:
     sys.exit(f"ml-connector does not start: {error}")
 
 from django.conf import settings
+
+from connector_site import checks
+
+# Here too and not only in `run`: a server that is started by other means must not serve past the wall either.
+if reasons := checks.refusals():
+    sys.exit("ml-connector does not start:\n" + "\n".join(f"- {reason}" for reason in reasons))
 
 if settings.TRUSTED_PROXIES:
     from granian.utils.proxies import wrap_wsgi_with_proxy_headers
