@@ -25,6 +25,9 @@ Answer = list[Row] | ExchangeError
 #: Sets that posting reads and writes: whether they can be read is all that shows from outside.
 _USED_SETS = ("LedgerJournalHeaders", "LedgerJournalLines", "GeneralJournalAccountEntries")
 
+#: How many company codes a sentence names before a legal entity has chosen one.
+COMPANIES_SHOWN = 20
+
 
 def check(client: D365Client, credentials: Mapping[str, str], company_code: str) -> list[CheckResult]:
     """Two requests: a fresh sign-in, and one $batch of questions. Never raises for what it finds."""
@@ -59,6 +62,9 @@ def check(client: D365Client, credentials: Mapping[str, str], company_code: str)
 def _company(companies: Answer, company_code: str) -> CheckResult:
     if isinstance(companies, ExchangeError):
         return CheckResult("Company", False, companies.sentence)
+    if not company_code:
+        codes = ", ".join(sorted(str(row.get("LegalEntityId")) for row in companies)[:COMPANIES_SHOWN])
+        return CheckResult("Company", bool(companies), f"The Dynamics user sees these companies: {codes or 'none'}.")
     found = [row for row in companies if str(row.get("LegalEntityId")).casefold() == company_code.casefold()]
     if not found:
         return CheckResult(
@@ -73,6 +79,9 @@ def _company(companies: Answer, company_code: str) -> CheckResult:
 def _journal_name(names: Answer, name: str, company_code: str) -> CheckResult:
     if isinstance(names, ExchangeError):
         return CheckResult("Journal name", False, names.sentence)
+    if not company_code:
+        codes = ", ".join(sorted(str(row.get("dataAreaId")) for row in names)[:COMPANIES_SHOWN])
+        return CheckResult("Journal name", bool(names), f"Companies with journal name {name}: {codes or 'none'}.")
     row = row_of_company(names, company_code)
     problems = journal_name_problems(row, name, company_code)
     if row is None or problems:

@@ -42,12 +42,14 @@ from erp.odata import (
 #: Tokens live about an hour; two minutes cover the longest batch and a clock that is slow (vendor's clients do the same).
 RENEW_SECONDS = 120.0
 
-#: AADSTS code -> what to do (Microsoft Learn, service principal troubleshooting; 90002 assumed from general behaviour).
+#: AADSTS code -> what to do (Microsoft Learn, service principal troubleshooting; 90002 and 500011 assumed from general
+#: behaviour).
 SIGN_IN_REFUSALS = {
     "7000215": "The client secret is wrong. Enter the secret's value, not its id.",
     "7000222": "The client secret has expired. Make a new one for the app registration and enter it here.",
     "700016": "The client id is not known in this directory. Check client id and directory id.",
     "70011": "The environment address is not one that this directory knows. Enter it exactly as the browser shows it.",
+    "500011": "The environment address is not one that this directory knows. Enter it exactly as the browser shows it.",
     "50034": "The directory id is wrong.",
     "90002": "The directory id is wrong, or it belongs to another cloud.",
 }
@@ -156,22 +158,35 @@ class D365Client:
         )
 
     def read_many(self, queries: Sequence[Query]) -> list[list[Row] | ExchangeError]:
-        """Several reads in one round trip; each answers for itself. Further pages cost one round trip each.
+        """Several reads in one round trip; each answers for itself. Further pages cost one round trip each, and so
+        does what Dynamics leaves unanswered after a refusal.
 
         Raises TemporaryFailure where the answer as a whole cannot be used.
         """
-        urls = [address(self._root, query.entity_set, query.options()) for query in queries]
-        content, content_type = batch_of_reads(urls)
-        response = self._batch(content, content_type, writes=False)
+        found: list[list[Row] | ExchangeError] = []
+        while len(found) < len(queries):
+            found += self._read_batch(queries[len(found) :])
+        return found
+
+    def _read_batch(self, queries: Sequence[Query]) -> list[list[Row] | ExchangeError]:
+        """Answers to the first queries: to all of them, or up to and with the first refusal."""
+        content, content_type = batch_of_reads(
+            [address(self._root, query.entity_set, query.options()) for query in queries]
+        )
+        # Without this the standard lets a server stop at the first refusal; whether Dynamics heeds it is undocumented.
+        response = self._batch(content, content_type, writes=False, prefer="odata.continue-on-error")
         if response.status_code != 200:
             raise read_refusal(response.status_code, response.headers, response.content, "several entity sets at once")
         try:
             answers = batch_answers(response.content, response.headers.get("Content-Type", ""))
         except BatchIncomplete as error:
             raise TemporaryFailure("Dynamics did not answer completely. Nothing was changed.") from error
-        if len(answers) != len(queries):
+        found = [self._rows_or_error(query, answer) for query, answer in zip(queries, answers, strict=False)]
+        is_whole = len(answers) == len(queries)
+        is_stopped = len(answers) < len(queries) and bool(found) and isinstance(found[-1], ExchangeError)
+        if not is_whole and not is_stopped:
             raise TemporaryFailure("Dynamics left a question without an answer. Nothing was changed.")
-        return [self._rows_or_error(query, answer) for query, answer in zip(queries, answers, strict=True)]
+        return found
 
     def _rows_or_error(self, query: Query, answer: PartAnswer | list[PartAnswer]) -> list[Row] | ExchangeError:
         if isinstance(answer, list):
@@ -264,7 +279,7 @@ class D365Client:
 
     # ------------------------------------------------------------------------------------------------------ sending
 
-    def _batch(self, content: bytes, content_type: str, *, writes: bool) -> requests.Response:
+    def _batch(self, content: bytes, content_type: str, *, writes: bool, prefer: str = "") -> requests.Response:
         return self._call(
             "POST",
             f"{self._root}/$batch",
@@ -272,6 +287,7 @@ class D365Client:
             content=content,
             content_type=content_type,
             accept="multipart/mixed",
+            prefer=prefer,
         )
 
     def _call(
@@ -283,6 +299,7 @@ class D365Client:
         content: bytes | None = None,
         content_type: str = "",
         accept: str = "application/json;odata.metadata=minimal",
+        prefer: str = "",
         returns: frozenset[int] = frozenset(),
     ) -> requests.Response:
         """Send with a token; after 401 once more with a new one. Raises Misconfigured after the second 401."""
@@ -295,6 +312,8 @@ class D365Client:
             }
             if content_type:
                 headers["Content-Type"] = content_type
+            if prefer:
+                headers["Prefer"] = prefer
             response = self._session.call(method, url, writes=writes, headers=headers, data=content, returns=returns)
             if response.status_code != 401:
                 return response

@@ -43,14 +43,14 @@ from mappings.journal import ZERO, Journal
 from tenants.credentials import CredentialField
 
 #: Name under which the journal's number is kept in the progress of a posting.
-NUMBER = "journal_batch_number"
+NUMBER = "number"
 
 HEADERS = "LedgerJournalHeaders"
 LINES = "LedgerJournalLines"
 LEDGER = "GeneralJournalAccountEntries"
 HEADER_FIELDS = ("JournalBatchNumber", "JournalName", "Description", "IsPosted")
-#: Signed amount in the journal's currency, positive = debit. DataArea stands for dataAreaId here.
-LEDGER_FIELDS = ("Voucher", "DocumentNumber", "DataArea", "TransactionCurrencyAmount")
+#: Signed amount in the journal's currency, positive = debit.
+LEDGER_FIELDS = ("Voucher", "DocumentNumber", "TransactionCurrencyAmount")
 
 Item = TypeVar("Item")
 
@@ -170,40 +170,46 @@ class D365Connector(Connector):
     # ---------------------------------------------------------------------------------------------------- finding
 
     def find_journal(self, journal: Journal, progress: Progress) -> FindResult:
-        """One round trip while Dynamics holds nothing or the journal whose number is stored; a second one otherwise."""
+        """One round trip where Dynamics holds nothing, or the journal whose number is stored; else two or three."""
         holding = self._look(journal, str(progress.get(NUMBER, "")))
         self._seen = {journal.posting_key: holding}
         return holding.result
 
     def _look(self, journal: Journal, stored: str) -> _Holding:
-        """Everything that Dynamics has under the posting key or the stored number. Raises what a read raises."""
+        """What Dynamics has under the stored number, or under the posting key. Raises what a read raises.
+
+        Lines are only ever sent to a stored number, so as long as that journal is there, the searches by Document, for
+        which Dynamics has no index, are left out.
+        """
         if not journal.posting_key:
             raise ValueError("a journal without posting key cannot be found again")
-        headers_where = _either(
-            # The documented form of “contains”; the exact text besides, should an environment not know it.
-            f"Description eq {literal(f'*{journal.posting_key}*')}",
-            f"Description eq {literal(header_description(journal))}",
-            *([f"JournalBatchNumber eq {literal(stored)}"] if stored else []),
-        )
-        queries = [
-            self._headers(journal, headers_where),
-            self._lines(journal, f"Document eq {literal(journal.posting_key)}"),
-            # A posted journal may be cleaned up, or its lines deleted after posting: only the ledger still knows it.
-            Query(
-                LEDGER, where=f"DocumentNumber eq {literal(journal.posting_key)}", select=LEDGER_FIELDS, counted=True
+        headers_query = self._headers(
+            journal,
+            # The documented form of “contains”, and the exact text should an environment not know it.
+            _either(
+                f"Description eq {literal(f'*{journal.posting_key}*')}",
+                f"Description eq {literal(header_description(journal))}",
+                *([f"JournalBatchNumber eq {literal(stored)}"] if stored else []),
             ),
-        ]
-        if stored:
-            queries.append(self._lines(journal, f"JournalBatchNumber eq {literal(stored)}"))
-        answers = [checked_rows(answer) for answer in self._client.read_many(queries)]
-        headers = {
-            str(row["JournalBatchNumber"]): row
-            for row in answers[0]
-            if str(row["JournalBatchNumber"]) == stored or journal.posting_key in str(row["Description"])
-        }
-        by_key = [held_line(row) for row in answers[1]]
-        numbers = sorted({*headers, *(line.journal_number for line in by_key)})
-        entries = [row for row in answers[2] if _is_same(row.get("DataArea"), journal.company_code)]
+        )
+        if not stored:
+            found, by_key, entries = self._read(headers_query, self._lines_by_key(journal), self._entries(journal))
+            return self._combined(journal, stored, _by_number(journal, stored, found), by_key, entries)
+        found, lines = self._read(headers_query, self._lines(journal, f"JournalBatchNumber eq {literal(stored)}"))
+        headers = _by_number(journal, stored, found)
+        if list(headers) != [stored]:
+            by_key, entries = self._read(self._lines_by_key(journal), self._entries(journal))
+            return self._combined(journal, stored, headers, by_key, entries)
+        # A posted journal without lines: its journal name deletes them after posting.
+        is_emptied = is_yes(headers[stored]["IsPosted"]) and not lines
+        entries = self._read(self._entries(journal))[0] if is_emptied else []
+        return _judged(journal, stored, headers[stored], [held_line(row) for row in lines], entries)
+
+    def _combined(
+        self, journal: Journal, stored: str, headers: dict[str, Row], by_key: Sequence[Row], entries: Sequence[Row]
+    ) -> _Holding:
+        """What header, lines and ledger say together where the stored journal is not simply there."""
+        numbers = sorted({*headers, *(held_line(row).journal_number for row in by_key)})
         if len(numbers) > 1:
             return _Holding(
                 CannotTell(
@@ -212,29 +218,33 @@ class D365Connector(Connector):
                 )
             )
         if not numbers:
-            return _Holding(_without_journal(journal, stored, entries))
-        number = numbers[0]
-        if number == stored and number in headers:
-            lines = [held_line(row) for row in answers[3]]
-        else:
-            header, lines = self._read_journal(journal, number)
-            if header is not None:
-                headers[number] = header
-        return _judged(journal, number, headers.get(number), lines, entries)
+            # A posted journal may have been cleaned up: then only the ledger still knows it.
+            return _Holding(_in_ledger(journal, stored, entries) if entries else Absent(was_known=bool(stored)))
+        header, lines = self._read_journal(journal, numbers[0])
+        return _judged(journal, numbers[0], header, lines, entries)
 
     def _read_journal(self, journal: Journal, number: str) -> tuple[Row | None, list[HeldLine]]:
         """Header and all lines of one journal, by its number. One round trip."""
         where = f"JournalBatchNumber eq {literal(number)}"
-        headers, lines = map(
-            checked_rows, self._client.read_many([self._headers(journal, where), self._lines(journal, where)])
-        )
+        headers, lines = self._read(self._headers(journal, where), self._lines(journal, where))
         return (headers[0] if headers else None), [held_line(row) for row in lines]
+
+    def _read(self, *queries: Query) -> list[list[Row]]:
+        return [checked_rows(answer) for answer in self._client.read_many(queries)]
 
     def _headers(self, journal: Journal, where: str) -> Query:
         return Query(HEADERS, where=_in_company(journal, where), select=HEADER_FIELDS)
 
     def _lines(self, journal: Journal, where: str) -> Query:
         return Query(LINES, where=_in_company(journal, where), select=LINE_FIELDS, orderby="LineNumber", counted=True)
+
+    def _lines_by_key(self, journal: Journal) -> Query:
+        return self._lines(journal, f"Document eq {literal(journal.posting_key)}")
+
+    def _entries(self, journal: Journal) -> Query:
+        return Query(
+            LEDGER, where=f"DocumentNumber eq {literal(journal.posting_key)}", select=LEDGER_FIELDS, counted=True
+        )
 
     # ---------------------------------------------------------------------------------------------------- entering
 
@@ -280,15 +290,9 @@ class D365Connector(Connector):
             number = self._create_header(journal, progress)
         for bodies in _pieces(missing, self._changeset_size):
             progress.guard()
-            try:
-                self._client.create_all(
-                    LINES, [{**body, "JournalBatchNumber": number} for body in bodies], f"lines of journal {number}"
-                )
-            except Rejected as refused:
-                raise Rejected(
-                    f"{refused.sentence} Journal {number} is begun in Dynamics and not posted; it is completed or taken "
-                    "out when this posting goes on."
-                ) from refused
+            self._client.create_all(
+                LINES, [{**body, "JournalBatchNumber": number} for body in bodies], f"lines of journal {number}"
+            )
         header, lines = self._read_journal(journal, number)
         result = _judged(journal, number, header, lines, ()).result
         if not isinstance(result, Found) or not result.is_complete:
@@ -399,12 +403,6 @@ def _judged(
     return _Holding(Found(number, is_complete, is_posted, len(held), debit, credit), number, held)
 
 
-def _without_journal(journal: Journal, stored: str, entries: Sequence[Row]) -> FindResult:
-    if entries:
-        return _in_ledger(journal, stored, entries)
-    return Absent(was_known=bool(stored))
-
-
 def _in_ledger(journal: Journal, number: str, entries: Sequence[Row]) -> FindResult:
     """The journal or its lines are gone, the ledger has the last word: by sums, as a journal may be summarised there."""
     try:
@@ -432,6 +430,15 @@ def _in_ledger(journal: Journal, number: str, entries: Sequence[Row]) -> FindRes
     )
 
 
+def _by_number(journal: Journal, stored: str, headers: Sequence[Row]) -> dict[str, Row]:
+    """Headers that are ours: the stored number, or the posting key in the description."""
+    return {
+        number: row
+        for row in headers
+        if (number := str(row["JournalBatchNumber"])) == stored or journal.posting_key in str(row["Description"])
+    }
+
+
 def _receipt(found: Found) -> JournalReceipt:
     return JournalReceipt(found.document_number, found.is_posted, found.line_count, found.debit, found.credit)
 
@@ -442,11 +449,6 @@ def _in_company(journal: Journal, where: str) -> str:
 
 def _either(*conditions: str) -> str:
     return f"({' or '.join(conditions)})"
-
-
-def _is_same(company_code: object, other: str) -> bool:
-    """Company codes come back in either case (recorded)."""
-    return str(company_code or "").casefold() == other.casefold()
 
 
 def _pieces(items: Sequence[Item], size: int) -> list[Sequence[Item]]:

@@ -118,12 +118,14 @@ def read_reference(client: D365Client, company_code: str, journal_name: str, com
         for row in found["legal entities"]
         if (code := str(row["LegalEntityId"])).casefold() in ledgers
     )
-    if company_code.casefold() not in {code.casefold() for code, _, _ in company_codes}:
+    spelled = {code.casefold(): code for code, _, _ in company_codes}
+    if company_code and company_code.casefold() not in spelled:
         problems.append(
             f"Dynamics shows no company {company_code} with a ledger to this connection. Check the company code, and "
             "whether the Dynamics user may work in that company."
         )
-    problems += journal_name_problems(row_of_company(names, company_code), journal_name, company_code)
+    if company_code:
+        problems += journal_name_problems(row_of_company(names, company_code), journal_name, company_code)
 
     structures = read_structures(client, found["structures"], found["constraints"], found["rules"])
     statuses = _statuses(period_statuses, found["years"])
@@ -140,7 +142,7 @@ def read_reference(client: D365Client, company_code: str, journal_name: str, com
         accounts=tuple(
             _accounts(company_codes, ledgers, found["main accounts"], found["overrides"], structures, dimensions)
         ),
-        dimension_values=tuple(_dimension_values(client, backed, custom, found["values"])),
+        dimension_values=tuple(_dimension_values(client, backed, custom, found["values"], spelled)),
         periods=tuple(_periods(company_codes, ledgers, found["periods"], statuses)),
         setup_problems=tuple(problems),
         facts={
@@ -281,9 +283,15 @@ def _dimension_values(
     backed: Mapping[str, tuple[str, str, str, bool]],
     custom: Sequence[str],
     own_values: Sequence[Row],
+    spelled: Mapping[str, str],
 ) -> Iterator[ReferenceDimensionValue]:
+    """`spelled` are the companies that are read, by their code in lower case; values of others are left out."""
     settings: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in own_values:
+        code = str(row.get("LegalEntityId") or "").casefold()
+        if code and code not in spelled:
+            continue
+        row = {**row, "LegalEntityId": spelled.get(code, "")}
         settings[(str(row["FinancialDimension"]).casefold(), str(row["DimensionValue"]).casefold())].append(row)
     queries = [
         Query(entity_set, select=(number, name, *(["dataAreaId"] if is_company else [])))
@@ -292,9 +300,11 @@ def _dimension_values(
     answers = client.read_many(queries) if queries else []
     for (dimension, (_, number, name, _)), answer in zip(backed.items(), answers, strict=True):
         for row in checked_rows(answer):
-            value = str(row[number])
+            value, company = str(row[number]), str(row.get("dataAreaId") or "").casefold()
+            if company and company not in spelled:
+                continue
             own = settings[(dimension.casefold(), value.casefold())]
-            yield from _values(dimension, str(row.get("dataAreaId") or ""), value, str(row.get(name) or ""), own)
+            yield from _values(dimension, spelled.get(company, ""), value, str(row.get(name) or ""), own)
     for dimension in custom:
         for (owner, _), rows in settings.items():
             if owner == dimension.casefold() and rows:
@@ -311,7 +321,7 @@ def _values(
     shared: Row = next((row for row in settings if not row.get("LegalEntityId")), {})
     own = {str(row["LegalEntityId"]): row for row in settings if row.get("LegalEntityId")}
     if company_code:
-        own = {company_code: next((row for code, row in own.items() if code.casefold() == company_code.casefold()), {})}
+        own = {company_code: own.get(company_code, {})}
     else:
         own = {"": {}, **own}
     for code, row in own.items():
