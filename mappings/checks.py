@@ -235,6 +235,8 @@ def _table_targets(table: Table, chart: Chart, system_label: str) -> Iterator[Pr
 def _table_crosswalk(table: Table, chart: Chart, system_label: str) -> Iterator[Problem]:
     seen = set()
     for entry in table.crosswalk:
+        if fold(entry.target) == COMPANY_CODE:
+            continue  # among the company codes of the table, which are checked above
         for fault in crosswalk_faults(table, entry.target, entry.target_value, chart, system_label):
             if fault not in seen:
                 seen.add(fault)
