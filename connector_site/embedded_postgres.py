@@ -51,7 +51,7 @@ def start(data: Path, *, is_throw_away: bool = False) -> str:
         fcntl.flock(users, fcntl.LOCK_SH)
         binaries = _binaries(base, user)
         if not (data / "PG_VERSION").exists():
-            _make_cluster(binaries, data, user)
+            _make_cluster(binaries, data, is_throw_away, user)
         folder = _socket_folder(data, user)
         if not _answers(folder):
             _drop_stale_files(data, folder)
@@ -155,7 +155,7 @@ def _reachable(path: Path) -> bool:
     return all((parent.stat().st_mode & 0o001) for parent in [path, *path.parents])
 
 
-def _make_cluster(binaries: Path, data: Path, user: pwd.struct_passwd | None) -> None:
+def _make_cluster(binaries: Path, data: Path, is_throw_away: bool, user: pwd.struct_passwd | None) -> None:
     if data.exists():
         shutil.rmtree(data)
     data.mkdir(mode=0o700)
@@ -170,7 +170,7 @@ def _make_cluster(binaries: Path, data: Path, user: pwd.struct_passwd | None) ->
     done = _command(
         [
             binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
-            "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+            "--locale-provider=builtin", "--builtin-locale=C.UTF-8", *(["--no-sync"] if is_throw_away else []),
         ],
         user,
     )  # fmt: skip
