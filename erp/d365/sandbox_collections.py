@@ -66,7 +66,6 @@ class Work:
     """One unit of work: who does it, since when it waits, which journals it changed."""
 
     request: Request
-    is_in_batch: bool = False
     started: float = field(default_factory=time.monotonic)
     journals: set[str] = field(default_factory=set)
 
@@ -104,7 +103,7 @@ class Collections:
         if path in {"$batch", "%24batch"}:
             if request.method != "POST":
                 raise unknown_address(request.base_url + request.path)
-            return self._batch(request)
+            return self._batch(request, arrived)
         operation = Operation(request.method, unquote(path), request.raw_query, request.headers, request.body)
         work = Work(request, started=arrived)
         with self._unit(work):
@@ -149,7 +148,7 @@ class Collections:
 
     # Batch
 
-    def _batch(self, request: Request) -> Answer:
+    def _batch(self, request: Request, arrived: float) -> Answer:
         parts = read_batch(request.body, request.header("content-type"), f"{request.base_url}/data")
         limit = self.settings().batch_limit
         if count_operations(parts) > limit:
@@ -160,7 +159,9 @@ class Collections:
         goes_on = "odata.continue-on-error" in request.header("prefer").replace(" ", "").lower().split(",")
         replies: list[Reply] = []
         for part in parts:
-            reply, is_cut = self._part(request, part)
+            # The first part waits since the request came; each further one begins when the one before is done.
+            work = Work(request, started=time.monotonic() if replies else arrived)
+            reply, is_cut = self._part(work, part)
             if is_cut:
                 return Answer(hang_up=True)
             replies.append(reply)
@@ -168,20 +169,19 @@ class Collections:
                 break
         return write_batch(replies)
 
-    def _part(self, request: Request, part: Operation | Changeset) -> tuple[Reply, bool]:
+    def _part(self, work: Work, part: Operation | Changeset) -> tuple[Reply, bool]:
         """One changeset or single operation, done whole or not at all, and whether the connection is cut then."""
         operations = part.operations if isinstance(part, Changeset) else [part]
         is_changeset = isinstance(part, Changeset)
-        work = Work(request, is_in_batch=True)
         try:
-            self._play_faults(request, is_changeset=is_changeset)
+            self._play_faults(work.request, is_changeset=is_changeset)
             with self._unit(work):
                 answers = [(operation.content_id, self._perform(work, operation)) for operation in operations]
         except Refused as refused:
             # One error part; its Content-ID is the first one's, not the failing row's (rule batch-2).
             first = operations[0].content_id if operations else ""
             return Reply(((first, refused.answer),), is_changeset), False
-        return Reply(tuple(answers), is_changeset), bool(is_changeset and request.fault("batch_truncated"))
+        return Reply(tuple(answers), is_changeset), bool(is_changeset and work.request.fault("batch_truncated"))
 
     def _play_faults(self, request: Request, *, is_changeset: bool) -> None:
         if fault := request.fault("batch_part_429"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal
 from typing import Any
 
 LANGUAGES = ("en-US", "de")
@@ -42,7 +43,7 @@ class Settings:
             if name not in known:
                 raise ValueError(f"there is no setting {name}; there are {', '.join(known)}")
             kind = known[name]
-            if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            if kind is float and isinstance(value, int | Decimal) and not isinstance(value, bool):
                 value = float(value)
             if type(value) is not kind:
                 raise ValueError(f"setting {name} must be {kind.__name__}")

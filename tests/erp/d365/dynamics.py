@@ -49,7 +49,8 @@ class Dynamics:
 
     @property
     def environment(self) -> str:
-        return str(self.facts["environment"])
+        # Not from the facts: they read the store, which `at_once` holds.
+        return f"{self.frame.address}/d365"
 
     # Signing in
 
