@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 
 
 class ConnectorSiteConfig(AppConfig):
@@ -6,3 +7,9 @@ class ConnectorSiteConfig(AppConfig):
 
     def ready(self) -> None:
         from connector_site import checks  # noqa: F401 - importing registers them
+
+
+class ConsoleConfig(AdminConfig):
+    """Django's admin with our site in place of its own."""
+
+    default_site = "connector_site.console.ConsoleSite"

@@ -114,10 +114,10 @@ TRUSTED_PROXIES = words("MLC_TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
     "connector_site.apps.ConnectorSiteConfig",
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
-    "django.contrib.admin",
+    "connector_site.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -284,12 +284,12 @@ log_configuration(LOG_LEVEL, is_readable=sys.stderr.isatty() and IS_EMBEDDED)
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "ml-connector",
     "SITE_HEADER": "ml-connector",
+    "SITE_SUBHEADER": "connector_site.console.subheader",
     "SITE_SYMBOL": "account_balance",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "connector_site.console.environment",
     "DASHBOARD_CALLBACK": "connector_site.console.dashboard",
-    "SITE_DROPDOWN": "connector_site.console.tenant_switch",
     "STYLES": ["connector_site.console.stylesheet"],
     "COMMAND": {"search_models": False, "show_history": False},
     "COLORS": {

@@ -10,9 +10,7 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from gusto.payroll_run import header_of, journal_tie_out_of
-from mappings.checks import chart_of, check_journal
-from mappings.tables import approved_table, table_of
+from gusto.payroll_run import header_of
 
 from audit import trail, work
 from audit.exchange import Misconfigured
@@ -22,15 +20,22 @@ from erp.models import Posting, PostingLine, PostingTrace
 from erp.posting import release_configuration, release_or_approve
 from erp.reference import ensure_fresh
 from gusto.models import PayrollRun
-from mappings.allocation import allocate
+from gusto.tie_out import JournalPart, journal_tie_out, problems_of, row_of
+from mappings.allocation import Allocation, allocate
+from mappings.chart import chart_of
+from mappings.checks import check_journal
 from mappings.journal import Journal, JournalKind, Problem, posting_key
 from mappings.models import MappingTable
+from mappings.payroll import PayrollHeader
+from mappings.tables import approved_table, table_of
 from tenants.models import LegalEntity
 from tenants.scope import tenant_scope
 from tenants.secrets import sealed
 
 #: States in which nothing of a posting has left and its journal may be built anew.
 BUILDABLE = (Posting.State.ALLOCATED, Posting.State.BLOCKED)
+#: Reasons for which a run waits that a changed mapping or connection can end; a tie-out needs the payroll read again.
+REPAIRABLE = frozenset({"mapping", "configuration"})
 
 
 def allocate_run(claim: work.Claim) -> work.Later | None:
@@ -73,7 +78,8 @@ def build(run_id: int) -> None:
     if not _may_be_built(run):
         return
     entity = run.legal_entity
-    assert run.check_date is not None and entity.erp_connection is not None
+    assert run.check_date is not None
+    assert entity.erp_connection is not None
     version = approved_table(entity, run.check_date)
     if version is None:
         sentence = f"No approved mapping version is valid on {run.check_date:%-d %b %Y}. Nothing was sent."
@@ -81,9 +87,7 @@ def build(run_id: int) -> None:
         return
     header = header_of(run)
     allocation = allocate(header, table_of(version))
-    problems = list(allocation.problems)
-    if not problems:
-        problems = journal_tie_out_of(run, allocation.journals, header)
+    problems = list(allocation.problems) or _tie_out(run, header, allocation)
     if problems:
         _block_run(run, problems)
         return
@@ -94,7 +98,6 @@ def build(run_id: int) -> None:
     chart = chart_of(
         entity.erp_connection, {journal.company_code for journal in allocation.journals}, on_date=run.check_date
     )
-    lines = {line.number: line for line in header.lines}
     for index, journal in enumerate(allocation.journals):
         mine = replace(
             journal,
@@ -106,7 +109,20 @@ def build(run_id: int) -> None:
         rows = [row for row in allocation.trace if row.journal == index]
         found = check_journal(mine, chart, CONNECTORS[entity.erp_connection.system][0], rules_by_account(rows))
         found += setup_problems(entity)
-        keep(run, entity, version, mine, found, trace_of(rows, header, lines))
+        keep(run, entity, version, mine, found, trace_of(rows, header))
+
+
+def _tie_out(run: PayrollRun, header: PayrollHeader, allocation: Allocation) -> list[Problem]:
+    """T8 (accounting.md 10): the journals against Gusto's totals. The rows are kept beside those of the reading."""
+    lines = {line.number: line for line in header.lines}
+    before = [row for row in run.tie_out if not row["name"].startswith("T8")]
+    rows = journal_tie_out(
+        (JournalPart(lines[row.line], row.side, row.amount) for row in allocation.trace),
+        [row_of(row) for row in before],
+    )
+    run.tie_out = before + [row.as_json() for row in rows]
+    run.save(update_fields=["tie_out"])
+    return problems_of(rows)
 
 
 def keep(
@@ -196,14 +212,7 @@ def _may_be_built(run: PayrollRun) -> bool:
     """Read, or waiting for something that can be repaired, and nothing of it approved or sent."""
     if run.state == PayrollRun.State.READ:
         pass
-    elif run.state != PayrollRun.State.BLOCKED or run.reason not in {
-        "mapping",
-        "configuration",
-        "exhausted",
-        "tie_out",
-    }:
-        return False
-    if run.state == PayrollRun.State.BLOCKED and run.reason == "tie_out" and not run.read_at:
+    elif run.state != PayrollRun.State.BLOCKED or run.reason not in REPAIRABLE:
         return False
     live = Posting.objects.filter(payroll_run=run, sequence=run.sequence, kind=JournalKind.PAYROLL.value).exclude(
         state=Posting.State.VOIDED

@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-from mappings.checks import chart_of, check_journal
-
 from erp.connector import CONNECTORS
 from erp.models import Posting
 from mappings.allocation import TraceRow
+from mappings.chart import chart_of
+from mappings.checks import check_journal
 from mappings.journal import Journal, JournalKind, JournalLine, Problem
 from mappings.payroll import PayrollHeader
 from tenants.models import LegalEntity
@@ -96,8 +96,9 @@ def rules_by_account(rows: Iterable[TraceRow]) -> dict[str, set[str]]:
     return found
 
 
-def trace_of(rows: Iterable[TraceRow], header: PayrollHeader, lines: dict[int, Any]) -> bytes:
+def trace_of(rows: Iterable[TraceRow], header: PayrollHeader) -> bytes:
     """The trace of one journal as JSON: per row the journal line, the payroll line and the rule between them."""
+    lines = {line.number: line for line in header.lines}
     return json.dumps(
         {
             "payroll_uuid": header.payroll_uuid,

@@ -18,8 +18,8 @@ from erp.journals import journal_of, problems_of_journal, trace_rows
 from erp.models import Posting
 from erp.posting import NotAllowed, give_up
 from gusto.models import PayrollRun
+from mappings.chart import chart_of
 from mappings.journal import Journal, JournalKind, Problem, posting_key, reversed_journal
-from mappings.models import FiscalPeriod
 from tenants.scope import tenant_scope
 
 #: How long to wait for a journal that is just being sent before looking again whether it can be undone.
@@ -105,13 +105,11 @@ def reverse(posting: Posting, by: str, reason: str) -> Posting:
 
 def _reversal_date(posting: Posting) -> date | None:
     """The original date if it is open, else the first day of the next open fiscal period; None where none is open."""
-    periods = FiscalPeriod.objects.filter(connection_id=posting.connection_id, company_code=posting.company_code)
-    mine = periods.filter(start_date__lte=posting.posting_date, end_date__gte=posting.posting_date).first()
+    chart = chart_of(posting.connection, {posting.company_code}, on_date=posting.posting_date)
+    mine = chart.period(posting.company_code, posting.posting_date)
     if mine is not None and mine.is_open:
         return posting.posting_date
-    following = periods.filter(start_date__gt=posting.posting_date, is_open=True).order_by("start_date").first()
-    found: date | None = following.start_date if following else None
-    return found
+    return chart.next_open_date(posting.company_code, posting.posting_date)
 
 
 def _date_problem(day: date | None, posting: Posting) -> list[Problem]:

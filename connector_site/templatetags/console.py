@@ -1,0 +1,102 @@
+"""How the console shows states, money and moments; one way for every page (console.md section 4)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+#: State -> (tone, icon, word). The tone is a colour, the icon a shape; never one without the other and the word.
+STATES: dict[str, tuple[str, str, str]] = {
+    "new": ("rest", "notifications", "New"),
+    "read": ("move", "download_done", "Read"),
+    "allocated": ("wait", "balance", "Allocated"),
+    "approved": ("move", "how_to_reg", "Approved"),
+    "sending": ("move", "sync", "Sending"),
+    "entered": ("move", "pending", "Entered"),
+    "posted": ("done", "check_circle", "Posted"),
+    "blocked": ("stop", "report", "Blocked"),
+    "voided": ("rest", "do_not_disturb_on", "Voided"),
+    "withdrawn": ("rest", "undo", "Withdrawn"),
+    "ignored": ("rest", "do_not_disturb_on", "Not posted"),
+    "draft": ("wait", "edit_note", "Draft"),
+    "healthy": ("done", "check_circle", "Healthy"),
+    "broken": ("stop", "report", "Needs you"),
+    "untested": ("rest", "help", "Not tested yet"),
+    "off": ("rest", "do_not_disturb_on", "Off"),
+    "equal": ("done", "check_circle", "Equal"),
+    "known": ("wait", "info", "Known difference"),
+    "stop": ("stop", "report", "Difference"),
+    "passed": ("done", "check_circle", "Passed"),
+    "failed": ("stop", "report", "Not passed"),
+}
+
+
+def chip(name: str, note: str = "") -> SafeString:
+    """A state as shape, word and colour. `approved` of a mapping version reads the same as that of a journal."""
+    tone, icon, word = STATES.get(str(name), ("rest", "help", str(name).replace("_", " ").capitalize()))
+    return format_html(
+        '<span class="chip chip-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}{}</span>',
+        tone,
+        icon,
+        word,
+        format_html('<span class="chip-note">{}</span>', note) if note else "",
+    )
+
+
+@register.simple_tag
+def state(name: str, note: str = "") -> SafeString:
+    return chip(name, note)
+
+
+@register.filter
+def money(amount: Any) -> str:
+    """Two decimals, comma thousands, no sign: the column is the sign. Nothing for zero."""
+    if amount in (None, ""):
+        return ""
+    value = Decimal(amount)
+    return "" if value == 0 else f"{value:,.2f}"
+
+
+@register.filter
+def total(amount: Any) -> str:
+    """As `money`, but 0.00 is written: totals are always shown."""
+    return f"{Decimal(amount or 0):,.2f}"
+
+
+@register.filter
+def delta(amount: Any) -> str:
+    """A difference carries its sign; 0.00 is written. ASCII hyphen, so that a copied cell stays a number."""
+    value = Decimal(amount or 0)
+    return "0.00" if value == 0 else f"{value:+,.2f}"
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """13 Nov 2026."""
+    return f"{value:%-d %b %Y}" if value else ""
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """today 06:12, else 13 Nov 2026 06:12; the exact moment in UTC in the tooltip."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    text = f"today {local:%H:%M}" if local.date() == timezone.localdate() else f"{local:%-d %b %Y %H:%M}"
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>', value.isoformat(), f"{value:%Y-%m-%d %H:%M:%S}", text
+    )
+
+
+@register.filter
+def dimensions(pairs: list[list[str]]) -> str:
+    """CostCenter 200, Department 310."""
+    return ", ".join(f"{name} {value}" for name, value in pairs)
