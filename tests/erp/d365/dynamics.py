@@ -156,7 +156,10 @@ class Dynamics:
     # Batches
 
     def batch(self, content: bytes, boundary: str = "batch_1", **headers: str) -> requests.Response:
-        return self.call("POST", "$batch", content, Content_Type=f"multipart/mixed; boundary={boundary}", **headers)
+        answer = self.call("POST", "$batch", content, Content_Type=f"multipart/mixed; boundary={boundary}", **headers)
+        # All lines of the frame end with CRLF; our JSON has no line ends of its own.
+        assert b"\n" not in answer.content.replace(b"\r\n", b"")
+        return answer
 
     def send_changesets(self, *changesets: list[dict[str, Any]], **headers: str) -> list[Part]:
         """Lines to create, one changeset per list; the parts of the answer."""
@@ -211,7 +214,6 @@ def parts_of(answer: requests.Response) -> list[Part]:
     """The answer of a batch, taken apart by the boundaries it names itself."""
     kind, _, boundary = answer.headers["Content-Type"].partition("; boundary=")
     assert kind == "multipart/mixed"
-    assert b"\n" not in answer.content.replace(b"\r\n", b"")
     found: list[Part] = []
     changesets = 0
     for piece in pieces(answer.content, boundary):
