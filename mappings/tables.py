@@ -6,11 +6,12 @@ change. All functions run inside a tenant scope.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import Max
+from django.db.models import Max, Min
 from django.utils import timezone
 
 from audit import trail
@@ -42,7 +43,14 @@ from mappings.table_csv import (
 )
 from tenants.models import LegalEntity
 
-POLICY_FIELDS = ("posting_date", "journals", "credits", "straddle", "lines")
+#: The fields of a version that are its policy, with what each may be.
+POLICY_FIELDS: dict[str, type[enum.StrEnum]] = {
+    "posting_date": PostingDate,
+    "journals": Journals,
+    "credits": Credits,
+    "straddle": Straddle,
+    "lines": Lines,
+}
 
 #: Fields of a row that are columns of its file under the same name; the version's date stands before them.
 RULE_FIELDS = tuple(name for name in (*MAPPING_COLUMNS, *MAPPING_COLUMNS_OPTIONAL) if name != "valid_from")
@@ -183,13 +191,20 @@ def approved_table(legal_entity: LegalEntity, check_date: date) -> MappingTable 
 def chart_for(mapping_table: MappingTable, table: Table) -> tuple[Chart | None, str]:
     """The reference data that a version is checked against, and the system's name for people.
 
-    None until the reference data were read once. A version is judged on the first day on which it can still matter:
-    today, or its valid-from if that is later.
+    None until the reference data were read once. A version is judged on a day that it serves: today, or the nearest to
+    today, so that an account that was closed after a later version took over is no problem of the older one.
     """
     connection = mapping_table.legal_entity.erp_connection
     if connection is None or not has_reference(connection):
         return None, ""
-    on_date = max(mapping_table.valid_from, timezone.localdate())
+    following = MappingTable.objects.filter(
+        legal_entity_id=mapping_table.legal_entity_id,
+        state=MappingTable.State.APPROVED,
+        valid_from__gt=mapping_table.valid_from,
+    ).aggregate(Min("valid_from"))["valid_from__min"]
+    today = timezone.localdate()
+    last = min(today, following - timedelta(days=1)) if following else today
+    on_date = max(mapping_table.valid_from, last)
     return chart_of(connection, company_codes_of(table), on_date), system_label(connection)
 
 
