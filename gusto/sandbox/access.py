@@ -85,7 +85,8 @@ class Access:
         """The handler behind all checks. A refusal is answered here, so that the first use of a token stays noted."""
 
         def guarded(request: Request, **path: str) -> Answer:
-            headers = {"X-Request-Id": str(uuid.uuid4())}
+            # Several ids may be joined by commas (gusto.md 7).
+            headers = {"X-Request-Id": f"{uuid.uuid4()},{uuid.uuid4()}"}
             try:
                 version = self.version(request)
                 headers["X-Gusto-API-Version"] = version

@@ -44,6 +44,14 @@ def deadline(check_date: date) -> datetime:
     return datetime(day.year, day.month, day.day, DEADLINE_HOUR_UTC, tzinfo=UTC)
 
 
+def next_check_date(now: datetime) -> date:
+    """The first banking day for which a payroll can still be run with a day to spare: for off-cycle payrolls."""
+    day = now.date()
+    while day.weekday() >= 5 or deadline(day) <= now + timedelta(days=1):
+        day += timedelta(days=1)
+    return day
+
+
 def next_period(now: datetime) -> PayPeriod:
     """The earliest period whose payroll can still be run in time."""
     period = PayPeriod((now.date() - ANCHOR).days // DAYS - 2)

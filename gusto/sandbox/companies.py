@@ -45,7 +45,7 @@ class Companies:
             for index in range(first, first + chosen.history + 1):
                 payroll = self.runs.new_regular(made.uuid, PayPeriod(index))
                 if index < first + chosen.history:
-                    self.runs.process(payroll["payroll_uuid"])
+                    self.runs.process_in_time(payroll["payroll_uuid"])
             return self.summary(made.uuid)
 
     def _own_people(self, company_uuid: str, people: list[dict[str, Any]]) -> None:

@@ -82,7 +82,9 @@ def company(number: int, options: CompanyOptions, today: date) -> Company:
         for row in data("departments")[: options.departments or max(2, min(8, options.employees // 4))]
     ]
     benefits = [_plan(source, company_uuid, plan) for plan in data("benefits")["plans"]]
-    inside = options.seed % 2 == 0 if options.company_taxes == "by_seed" else options.company_taxes == "inside"
+    inside = (
+        (options.seed + number) % 2 == 0 if options.company_taxes == "by_seed" else options.company_taxes == "inside"
+    )
     made = Company(
         uuid=company_uuid,
         document={

@@ -5,11 +5,11 @@ Every command is one transaction and sends the events that Gusto sends (gusto.md
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from gusto.sandbox import calculate, errors, money
-from gusto.sandbox.calendar import PayPeriod, deadline, next_period
+from gusto.sandbox.calendar import PayPeriod, deadline, next_check_date, next_period
 from gusto.sandbox.chance import Source, data
 from gusto.sandbox.payrolls import is_cancellable
 from gusto.sandbox.state import State, stamp
@@ -50,8 +50,8 @@ class Runs:
     ) -> dict[str, Any]:
         """An open payroll: the next regular one, or off-cycle with a reason, or external (run elsewhere).
 
-        `employee_uuids` limits whom it pays; `check_date` is for off-cycle and external payrolls, three days from now
-        unless given. Raises ValueError for a malformed date.
+        `employee_uuids` limits whom it pays; `check_date` is for off-cycle and external payrolls, the next possible
+        banking day unless given. Raises ValueError for a malformed date.
         """
         with self.store.transaction():
             self.state.company(company_uuid)
@@ -66,12 +66,10 @@ class Runs:
                 return self.new_regular(company_uuid, PayPeriod(after + 1), employee_uuids)
             if off_cycle_reason and off_cycle_reason not in OFF_CYCLE_REASONS:
                 raise errors.invalid_value("off_cycle_reason", "Off cycle reason is not valid")
-            paid = date.fromisoformat(check_date) if check_date else self.state.today() + timedelta(days=3)
+            paid = date.fromisoformat(check_date) if check_date else next_check_date(self.state.now())
             public = self._new_public(company_uuid, paid)
-            period = {
-                "start_date": (paid - timedelta(days=16)).isoformat(),
-                "end_date": (paid - timedelta(days=3)).isoformat(),
-            }
+            last = min(paid - timedelta(days=3), self.state.today())
+            period = {"start_date": (last - timedelta(days=13)).isoformat(), "end_date": last.isoformat()}
             if off_cycle_reason == calculate.TAX_RECONCILIATION:
                 # The one kind without a pay period (gusto.md 1.2).
                 period = {"start_date": None, "end_date": None}  # type: ignore[dict-item]
@@ -149,6 +147,11 @@ class Runs:
         owner = self.state.owner(payroll_uuid, "payroll")
         return self.state.held(f"payroll:{owner.company_uuid}", payroll_uuid)
 
+    def payroll_document(self, payroll_uuid: str) -> dict[str, Any]:
+        """Everything Gusto knows of a payroll, with all people and no paging: for tests that compare with it."""
+        people = [row["paid"] for row in self.store.all(f"compensation:{payroll_uuid}")]
+        return {**self.payroll(payroll_uuid)["public"], "employee_compensations": people}
+
     def _save(self, row: dict[str, Any]) -> None:
         self.store.put(f"payroll:{row['public']['company_uuid']}", row["public"]["uuid"], row)
 
@@ -180,6 +183,14 @@ class Runs:
 
     def process(self, payroll_uuid: str) -> dict[str, Any]:
         """Calculate everyone's pay and make the payroll final; sends payroll.processed, first of all submits it."""
+        return self._process(payroll_uuid, self.state.now())
+
+    def process_in_time(self, payroll_uuid: str) -> dict[str, Any]:
+        """`process`, dated shortly before the deadline: for a company's payrolls of the past."""
+        check_date = date.fromisoformat(self.payroll(payroll_uuid)["public"]["check_date"])
+        return self._process(payroll_uuid, deadline(check_date) - timedelta(hours=5))
+
+    def _process(self, payroll_uuid: str, moment: datetime) -> dict[str, Any]:
         with self.store.transaction():
             if not self._open(payroll_uuid)["is_submitted"]:
                 self.submit(payroll_uuid)
@@ -203,7 +214,7 @@ class Runs:
                 if not person["public"]["terminated"] and (chosen is None or person["public"]["uuid"] in chosen)
             ]
             paid = [(person, calculate.compensation(person, run)) for person in people]
-            self._finish(row, [stored(person["public"], document) for person, document in paid])
+            self._finish(row, moment, [stored(person["public"], document) for person, document in paid])
             return payroll_summary(row)
 
     def _plans(self, company_uuid: str) -> dict[str, dict[str, Any]]:
@@ -211,7 +222,11 @@ class Runs:
         return {row["uuid"]: by_name[row["description"]] for row in self.store.all(f"company_benefit:{company_uuid}")}
 
     def _finish(
-        self, row: dict[str, Any], people: list[dict[str, Any]], company_taxes: list[dict[str, Any]] | None = None
+        self,
+        row: dict[str, Any],
+        moment: datetime,
+        people: list[dict[str, Any]],
+        company_taxes: list[dict[str, Any]] | None = None,
     ) -> None:
         """Store the people of a payroll, sum them up, mark it processed and say so."""
         public = row["public"]
@@ -219,8 +234,6 @@ class Runs:
         paid = [person["paid"] for person in people]
         if company_taxes is None:
             company_taxes = calculate.company_taxes(paid) if company["has_company_taxes"] else []
-        # A payroll of the past was run in time.
-        moment = min(self.state.now(), deadline(date.fromisoformat(public["check_date"])) - timedelta(hours=5))
         public |= {
             "processed": True,
             "processed_date": moment.date().isoformat(),
@@ -366,7 +379,7 @@ class Runs:
         if negative:
             people = [{**person, "paid": calculate.negated(person["paid"])} for person in people]
             taxes = [{**tax, "amount": money.text(-money.cents(tax["amount"]))} for tax in taxes]
-        self._finish(reversal, people, taxes)
+        self._finish(reversal, self.state.now(), people, taxes)
         return payroll_summary(reversal)
 
     def distort(self, payroll_uuid: str, field: str, cents: int, employee_uuid: str = "") -> dict[str, Any]:

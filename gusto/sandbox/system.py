@@ -76,6 +76,7 @@ class GustoSandbox(SandboxSystem):
         self.delete = self._runs.delete
         self.reverse = self._runs.reverse
         self.distort = self._runs.distort
+        self.payroll_document = self._runs.payroll_document
         self.change_department = self._companies.change_department
         self.companies = self._companies.companies
         self.expire_tokens = self.oauth.expire

@@ -40,7 +40,8 @@ def subscribe(gusto: Running, receiver: Receiver, *types: str) -> tuple[dict, st
 
 
 def ended(gusto: Running) -> list[dict]:
-    return gusto.http.get(f"{gusto.address}/_sandbox/deliveries", timeout=10).json()["ended"]
+    rows: list[dict] = gusto.http.get(f"{gusto.address}/_sandbox/deliveries", timeout=10).json()["ended"]
+    return rows
 
 
 def settle(gusto: Running) -> None:
@@ -246,7 +247,8 @@ def test_the_feed_pages_by_an_exclusive_cursor(gusto):
     everything = gusto.get("/v1/events", system, limit=100).json()
     assert len(everything) == 1 + 9 * 4
     assert len(gusto.get("/v1/events", system).json()) == 25
-    collected, cursor = [], {}
+    collected: list[dict] = []
+    cursor: dict[str, str] = {}
     while rows := gusto.get("/v1/events", system, limit=10, **cursor).json():
         collected += rows
         cursor = {"starting_after_uuid": rows[-1]["uuid"]}
