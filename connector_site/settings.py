@@ -105,9 +105,8 @@ if not IS_HTTPS and not IS_EMBEDDED and not SANDBOX_ALLOWED:
     raise ImproperlyConfigured(
         "MLC_PUBLIC_URL must start with https:// (http only with MLC_SANDBOX=1 or the embedded database)."
     )
-ALLOWED_HOSTS = [_public.hostname, *words("MLC_ALLOWED_HOSTS")]
-if IS_EMBEDDED:
-    ALLOWED_HOSTS += ["127.0.0.1", "localhost"]
+# A probe on the same machine asks by number.
+ALLOWED_HOSTS = [_public.hostname, "127.0.0.1", "localhost", *words("MLC_ALLOWED_HOSTS")]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 #: Addresses of reverse proxies whose X-Forwarded-* headers are believed.
 TRUSTED_PROXIES = words("MLC_TRUSTED_PROXIES")
@@ -279,6 +278,8 @@ IMPORT_EXPORT_SKIP_ADMIN_LOG = True
 
 LOGGING_CONFIG = None
 LOG_LEVEL = text("MLC_LOG_LEVEL", "INFO").upper()
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+    raise ImproperlyConfigured(f"MLC_LOG_LEVEL is “{LOG_LEVEL}”; it must be DEBUG, INFO, WARNING or ERROR.")
 log_configuration(LOG_LEVEL, is_readable=sys.stderr.isatty() and IS_EMBEDDED)
 
 UNFOLD: dict[str, Any] = {
