@@ -6,6 +6,7 @@ class AuditConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from audit import canary, work
+        from audit import canary, checks, work
 
         work.register(canary.KIND, canary.handle)
+        work.register(checks.KIND, checks.check_connection)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from audit.exchange import ExchangeError
 from audit.trail import record
 from audit.work import Claim
-from tenants import checks
+from tenants import checks, health
 from tenants.checks import Check
 from tenants.models import Connection
 from tenants.scope import tenant_scope
@@ -35,9 +35,8 @@ def check_connection(claim: Claim) -> None:
     failed = [line for line in found if not line["is_passed"]]
     with tenant_scope(claim.tenant_id):
         now = timezone.now()
+        # Never save(): the row also holds secrets that another worker may be renewing.
         Connection.objects.filter(pk=connection.pk).update(checks=found, tested_at=now)
-        if not failed:
-            Connection.objects.filter(pk=connection.pk).update(succeeded_at=now)
         result = "everything works" if not failed else f"{len(failed)} of {len(found)} checks failed"
         record(
             "connection.tested",
@@ -65,14 +64,8 @@ def mark_healthy(connection_id: int, tenant_id: uuid.UUID) -> None:
 
 
 def _set_broken(connection_id: int, sentence: str) -> None:
-    connection = Connection.objects.select_for_update().filter(pk=connection_id).first()
-    # A connection that was switched off does not break.
-    if connection is None or connection.health == Connection.Health.OFF:
-        return
-    was_broken = connection.health == Connection.Health.BROKEN
-    # Never save(): the row also holds secrets that another worker may be renewing.
-    Connection.objects.filter(pk=connection_id).update(health=Connection.Health.BROKEN, health_sentence=sentence)
-    if not was_broken:
+    connection = _switched_on(connection_id)
+    if connection is not None and health.mark_broken(connection_id, sentence):
         record(
             "connection.broken",
             subject="connection",
@@ -83,10 +76,11 @@ def _set_broken(connection_id: int, sentence: str) -> None:
 
 
 def _set_healthy(connection_id: int) -> None:
-    connection = Connection.objects.select_for_update().filter(pk=connection_id).first()
-    if connection is None or connection.health == Connection.Health.OFF:
-        return
-    was_broken = connection.health == Connection.Health.BROKEN
-    Connection.objects.filter(pk=connection_id).update(health=Connection.Health.HEALTHY, health_sentence="")
-    if was_broken:
+    connection = _switched_on(connection_id)
+    if connection is not None and health.mark_healthy(connection_id):
         record("connection.healed", subject="connection", subject_id=str(connection_id), name=connection.name)
+
+
+def _switched_on(connection_id: int) -> Connection | None:
+    """None where the connection is gone or was switched off: what is off neither breaks nor heals."""
+    return Connection.objects.filter(pk=connection_id).exclude(health=Connection.Health.OFF).first()

@@ -6,6 +6,7 @@ class GustoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from gusto import tasks
         from tenants.credentials import CredentialField, declare
 
         # Nobody types these: `gusto.oauth` alone writes them.
@@ -24,3 +25,4 @@ class GustoConfig(AppConfig):
                 ),
             ),
         )
+        tasks.register()

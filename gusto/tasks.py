@@ -1,0 +1,17 @@
+"""What the gusto floor does by itself: its kinds of work, and its part of “Test connection”."""
+
+from __future__ import annotations
+
+from audit import work
+from gusto import events, notices, subscription
+from gusto.check import check_gusto
+from tenants import checks
+
+
+def register() -> None:
+    """Called once by `gusto.apps`."""
+    work.register(notices.KIND_READ_EVENT, events.read_event)
+    work.register("gusto.feed", events.feed)
+    work.register("gusto.sweep", events.sweep)
+    work.register("gusto.subscribe", subscription.ensure)
+    checks.register("gusto", check_gusto)
