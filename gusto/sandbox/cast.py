@@ -181,16 +181,13 @@ def _job(
     rate = base * (900 + source.random.randrange(350)) // 1000
     if unit != "hour":
         rate -= rate % (10_000 if unit == "year" else 500)
+    flsa = "Exempt" if is_salaried else "Nonexempt"
     if "owners_draw" in traits:
-        title, rate = "Owner", 0
+        title, rate, flsa = "Owner", 0, "Owner"
     job_uuid = source.uuid()
-    flsa = {"owners_draw": "Owner"}.get("owners_draw" if "owners_draw" in traits else "", "")
-    flsa = flsa or ("Exempt" if is_salaried else "Nonexempt")
-    dates = (
-        [(rate, started + timedelta(days=150)), (rate * 95 // 100, started)]
-        if source.happens(30)
-        else [(rate, started)]
-    )
+    dates = [(rate, started)]
+    if source.happens(30):
+        dates = [(rate, started + timedelta(days=150)), (rate * 95 // 100, started)]
     compensations = [
         versioned(
             {

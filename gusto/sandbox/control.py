@@ -99,7 +99,7 @@ class Control:
     def _refuse_other_sites(self, request: Request) -> None:
         """A page of another site must not press these buttons in the operator's browser."""
         origin = request.header("Origin")
-        if origin and origin != "null" and urlsplit(origin).netloc != urlsplit(request.base_url).netloc:
+        if origin and urlsplit(origin).netloc != urlsplit(request.base_url).netloc:
             raise Refused(Answer(403, errors.body("request", "invalid_operation", "Another site sent this form.")))
 
 

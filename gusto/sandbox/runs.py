@@ -99,12 +99,9 @@ class Runs:
         return self._store_new(company_uuid, public, period.index, employee_uuids)
 
     def _new_public(self, company_uuid: str, check_date: date) -> dict[str, Any]:
-        company = self.state.company(company_uuid)
-        number = self.store.next(f"payroll:{company_uuid}")
-        uuid = Source(company["seed"], "payroll", company["number"], number).uuid()
         return {
-            "uuid": uuid,
-            "payroll_uuid": uuid,
+            "uuid": "",
+            "payroll_uuid": "",
             "company_uuid": company_uuid,
             "created_at": stamp(min(self.state.now(), deadline(check_date) - timedelta(days=14))),
             "payroll_deadline": stamp(deadline(check_date)),
@@ -127,9 +124,12 @@ class Runs:
     def _store_new(
         self, company_uuid: str, public: dict[str, Any], period_index: int | None, employee_uuids: list[str] | None
     ) -> dict[str, Any]:
+        company = self.state.company(company_uuid)
+        number = self.store.next(f"payroll:{company_uuid}")
+        uuid = Source(company["seed"], "payroll", company["number"], number).uuid()
         row = {
-            "public": public,
-            "number": self.store.next("payroll_number"),
+            "public": {**public, "uuid": uuid, "payroll_uuid": uuid},
+            "number": number,
             "period_index": period_index,
             "employee_uuids": employee_uuids,
             "times_processed": 0,
@@ -138,7 +138,7 @@ class Runs:
             "distortions": [],
         }
         self._save(row)
-        self.state.own(company_uuid, "payroll", {public["uuid"]: public["uuid"]})
+        self.state.own(company_uuid, "payroll", {uuid: uuid})
         self._emit("created", row)
         return payroll_summary(row)
 
