@@ -16,6 +16,7 @@ from tenants import checks, health
 from tenants.checks import Check
 from tenants.models import Connection
 from tenants.scope import tenant_scope
+from tenants.signals import connection_healed
 
 KIND = "tenants.check_connection"
 
@@ -79,6 +80,7 @@ def _set_healthy(connection_id: int) -> None:
     connection = _switched_on(connection_id)
     if connection is not None and health.mark_healthy(connection_id):
         record("connection.healed", subject="connection", subject_id=str(connection_id), name=connection.name)
+        connection_healed.send(sender=Connection, connection_id=connection_id)
 
 
 def _switched_on(connection_id: int) -> Connection | None:

@@ -6,8 +6,10 @@ class ErpConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from erp import tasks
         from erp.connector import CONNECTORS, connector_class
         from tenants.credentials import declare
 
         for system, (label, _) in CONNECTORS.items():
             declare(system, label, connector_class(system).credential_fields)
+        tasks.register()

@@ -10,8 +10,6 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from gusto.payroll_run import header_of
-
 from audit import trail, work
 from audit.exchange import Misconfigured
 from erp.connector import CONNECTORS
@@ -20,6 +18,7 @@ from erp.models import Posting, PostingLine, PostingTrace
 from erp.posting import release_configuration, release_or_approve
 from erp.reference import ensure_fresh
 from gusto.models import PayrollRun
+from gusto.payroll_run import header_of
 from gusto.tie_out import JournalPart, journal_tie_out, problems_of, row_of
 from mappings.allocation import Allocation, allocate
 from mappings.chart import chart_of
@@ -123,6 +122,21 @@ def _tie_out(run: PayrollRun, header: PayrollHeader, allocation: Allocation) -> 
     run.tie_out = before + [row.as_json() for row in rows]
     run.save(update_fields=["tie_out"])
     return problems_of(rows)
+
+
+def replay_run(run: PayrollRun, by: str) -> None:
+    """Read a payroll run again and allocate it with the approved mapping of its check date, inside a scope. What was
+    approved or sent stays as it is.
+    """
+    trail.record(
+        "payroll_run.replayed",
+        subject="payroll_run",
+        subject_id=run.payroll_uuid,
+        by=by,
+        check_date=run.check_date or "?",
+    )
+    work.enqueue("gusto.read_payroll", str(run.pk), tenant_id=run.tenant_id)
+    work.enqueue("erp.allocate", str(run.pk), tenant_id=run.tenant_id)
 
 
 def keep(

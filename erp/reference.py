@@ -19,11 +19,12 @@ from django.db import models
 from django.utils import timezone
 
 from audit import trail, work
+from audit.checks import mark_broken, mark_healthy
 from audit.exchange import Misconfigured, RecordedSession
 from erp.connector import Access, Connector, Reference, connector_class
 from erp.models import ReferenceSnapshot
 from mappings.models import Dimension, DimensionValue, FiscalPeriod, MainAccount
-from tenants.health import mark_broken, mark_healthy
+from tenants.checks import Check
 from tenants.models import Connection, LegalEntity
 from tenants.scope import tenant_scope
 
@@ -73,18 +74,9 @@ def connector_of(
             )
         except Misconfigured as error:
             if error.page == "connection":
-                with tenant_scope(tenant_id):
-                    if mark_broken(connection_id, error.sentence):
-                        trail.record(
-                            "connection.broken", subject="connection", subject_id=str(connection_id), name=row.name,
-                            sentence=error.sentence,
-                        )  # fmt: skip
+                mark_broken(connection_id, tenant_id, error.sentence)
             raise
-    with tenant_scope(tenant_id):
-        if mark_healthy(connection_id):
-            trail.record("connection.healed", subject="connection", subject_id=str(connection_id), name=row.name)
-            for entity in LegalEntity.objects.filter(erp_connection_id=connection_id):
-                work.enqueue("erp.recheck", str(entity.pk), tenant_id=tenant_id)
+    mark_healthy(connection_id, tenant_id)
 
 
 def is_fresh(connection_id: int) -> bool:
@@ -100,8 +92,7 @@ def read(tenant_id: uuid.UUID, connection_id: int) -> bool:
     Raises the errors of `Connector.read_reference`.
     """
     with tenant_scope(tenant_id):
-        entity = LegalEntity.objects.filter(erp_connection_id=connection_id).exclude(company_code="").first()
-        company_code = entity.company_code if entity else ""
+        company_code = _company_code(connection_id)
     with connector_of(
         tenant_id, connection_id, about=f"reference {connection_id}", company_code=company_code
     ) as connector:
@@ -248,6 +239,19 @@ def _digest(reference: Reference) -> str:
         reference.facts,
     ]
     return hashlib.sha256(json.dumps(document, sort_keys=True, default=plain).encode()).hexdigest()
+
+
+def check_erp(connection_id: int, tenant_id: uuid.UUID) -> list[Check]:
+    """“Test connection” of an ERP: the connector's own lines. Outside any scope."""
+    with tenant_scope(tenant_id):
+        company_code = _company_code(connection_id)
+    with connector_of(tenant_id, connection_id, about=f"test {connection_id}", company_code=company_code) as connector:
+        return [Check(name=line.name, is_passed=line.is_passed, sentence=line.sentence) for line in connector.check()]
+
+
+def _company_code(connection_id: int) -> str:
+    entity = LegalEntity.objects.filter(erp_connection_id=connection_id).exclude(company_code="").first()
+    return entity.company_code if entity else ""
 
 
 def settling_seconds(connector: type[Connector]) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from gusto.signals import payroll_changed, payroll_processed
-from mappings.signals import version_approved
-
 from audit import work
 from erp import building, posting, reference, reversal
+from erp.connector import CONNECTORS
 from gusto.models import PayrollRun
+from gusto.signals import payroll_changed, payroll_processed
 from mappings.models import MappingTable
+from mappings.signals import version_approved
+from tenants import checks
+from tenants.models import Connection, LegalEntity
+from tenants.signals import connection_healed
 
 
 def register() -> None:
@@ -20,9 +23,17 @@ def register() -> None:
     work.register("erp.withdraw", reversal.withdraw)
     work.register("erp.recheck", building.recheck)
     work.register("erp.read_reference", reference.read_reference)
+    for system in CONNECTORS:
+        checks.register(system, reference.check_erp)
+    connection_healed.connect(_on_healed, dispatch_uid="erp")
     payroll_processed.connect(_on_processed, dispatch_uid="erp")
     payroll_changed.connect(_on_changed, dispatch_uid="erp")
     version_approved.connect(_on_version_approved, dispatch_uid="erp")
+
+
+def _on_healed(sender: type[Connection], connection_id: int, **_: Any) -> None:
+    for entity in LegalEntity.objects.filter(erp_connection_id=connection_id):
+        work.enqueue("erp.recheck", str(entity.pk), tenant_id=entity.tenant_id)
 
 
 def _on_processed(sender: type[PayrollRun], run: PayrollRun, **_: Any) -> None:

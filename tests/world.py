@@ -1,0 +1,226 @@
+"""The whole way in one process: a Gusto and a Dynamics sandbox over real HTTP, a web server of ours that really receives
+the webhooks, and workers that a test lets run. Tests play faults of the world and look at the far ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from audit import work
+from audit.sandbox import Fault, Sandbox, Store
+from erp.d365.sandbox import D365Sandbox
+from erp.models import Posting
+from gusto import oauth
+from gusto.models import GustoApplication, PayrollRun
+from gusto.sandbox.system import GustoSandbox
+from mappings.models import Crosswalk, MappingRule, MappingTable
+from tenants.models import Connection, LegalEntity, Tenant
+from tenants.scope import tenant_scope
+
+#: kind, component, side, main account, dimensions: enough for every oddity that the sandbox generates.
+RULES = [
+    ("earning", "", "debit", "6000", "CostCenter=@department"),
+    ("tips", "", "debit", "2160", ""),
+    ("owners_draw", "", "debit", "3200", ""),
+    ("reimbursement", "", "debit", "6300", "CostCenter=@department"),
+    ("employee_tax", "", "credit", "2110", ""),
+    ("employer_tax", "", "debit", "6100", "CostCenter=@department"),
+    ("employer_tax", "", "credit", "2110", ""),
+    ("benefit_deduction", "", "credit", "2150", ""),
+    ("employer_contribution", "", "debit", "6200", "CostCenter=@department"),
+    ("employer_contribution", "", "credit", "2150", ""),
+    ("garnishment", "", "credit", "2140", ""),
+    ("child_support", "", "credit", "2110", ""),
+    ("other_deduction", "", "credit", "2145", ""),
+    ("net_pay", "Direct Deposit", "credit", "2110", ""),
+    ("net_pay", "Check", "credit", "2105", ""),
+]
+DEPARTMENTS = {
+    "Production": "100", "Sales": "200", "Engineering": "300", "Front of House": "400", "Administration": "500",
+    "Warehouse": "600", "Customer Care": "700", "Research & Development": "800", "(none)": "990",
+}  # fmt: skip
+
+
+@dataclass
+class World:
+    """What a test holds in its hands."""
+
+    tenant: Tenant
+    server: Sandbox
+    gusto: GustoSandbox
+    d365: D365Sandbox
+    public_url: str
+    entities: dict[str, LegalEntity] = field(default_factory=dict)
+
+    def entity(
+        self, name: str = "Harbor Foods", *, approval: str = "automatic", company_code: str = "us01", company: int = 0
+    ) -> LegalEntity:
+        """A legal entity that is connected to a Gusto company and to Dynamics, with an approved mapping."""
+        facts = self.d365.facts()
+        with tenant_scope(self.tenant.id):
+            erp = Connection.objects.filter(system="d365").first()
+            if erp is None:
+                erp = Connection(system="d365", name="Dynamics 365")
+                known = ("environment", "authority", "directory_id", "client_id", "client_secret")
+                erp.set_fields({**{key: facts[key] for key in known}, "journal_name": "PAYROLL"})
+                erp.save()
+            entity = LegalEntity.objects.create(
+                name=name, erp_connection=erp, company_code=company_code, approval=approval
+            )
+        self.map(entity)
+        company_uuid = self.gusto.companies()[company]["uuid"]
+        granted = self.gusto.connect(company_uuid)
+        oauth.connect_with_refresh_token(entity, granted["refresh_token"])
+        with tenant_scope(self.tenant.id):
+            entity.refresh_from_db()
+        self.entities[name] = entity
+        self.work()
+        return entity
+
+    def map(
+        self, entity: LegalEntity, *, without: tuple[str, ...] = (), valid_from: date = date(2025, 1, 1), version: int = 1,
+        changed: dict[str, str] | None = None, by: str = "bob",
+    ) -> MappingTable:  # fmt: skip
+        """An approved version; `without` leaves kinds out, `changed` replaces main accounts."""
+        with tenant_scope(self.tenant.id):
+            table = MappingTable.objects.create(
+                legal_entity=entity, version=version, valid_from=valid_from, created_by=by, changed_by=[by]
+            )
+            MappingRule.objects.bulk_create(
+                MappingRule(
+                    mapping_table=table,
+                    rule=f"R{number:02d}",
+                    kind=kind,
+                    component=component,
+                    side=side,
+                    main_account=(changed or {}).get(account, account),
+                    dimensions=dimensions,
+                )
+                for number, (kind, component, side, account, dimensions) in enumerate(_numbered(), 1)
+                if kind not in without
+            )
+            Crosswalk.objects.bulk_create(
+                Crosswalk(
+                    mapping_table=table, source_kind="department", source_value=department, target="CostCenter",
+                    target_value=value,
+                )
+                for department, value in DEPARTMENTS.items()
+            )  # fmt: skip
+            MappingTable.objects.filter(pk=table.pk).update(state=MappingTable.State.APPROVED, approved_by="dana")
+            table.refresh_from_db()
+        return table
+
+    def pay(self, entity: LegalEntity, off_cycle_reason: str = "", **options: Any) -> str:
+        """Process a payroll in Gusto; returns its uuid. The webhooks go out by themselves."""
+        payroll = self.gusto.create_payroll(entity.gusto_company_uuid, off_cycle_reason=off_cycle_reason, **options)
+        uuid: str = payroll["payroll_uuid"]
+        self.gusto.process(uuid)
+        return uuid
+
+    def hear(self, payroll_uuid: str, seconds: float = 20) -> PayrollRun:
+        """Wait until the webhook of a payroll has arrived and made a run."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with tenant_scope(self.tenant.id):
+                run = PayrollRun.objects.filter(payroll_uuid=payroll_uuid).first()
+            if run is not None:
+                return run
+            self.work()
+            time.sleep(0.05)
+        raise AssertionError(f"no webhook for payroll {payroll_uuid} within {seconds} s")
+
+    def work(self) -> int:
+        """Let a worker do everything that is due."""
+        return work.drain(seconds=60)
+
+    def hurry(self, kind: str = "") -> int:
+        """Make waiting work due now, and do it."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE audit_workitem SET due_at = clock_timestamp() WHERE state = 'ready' AND (%s = '' OR kind = %s)",
+                [kind, kind],
+            )
+        return self.work()
+
+    def settle(self) -> None:
+        """As if the settling time of every unknown outcome had passed."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('app.tenant', %s, false)", [str(self.tenant.id)])
+            cursor.execute("UPDATE erp_posting SET settles_at = clock_timestamp() WHERE settles_at IS NOT NULL")
+            cursor.execute("SELECT set_config('app.tenant', '', false)")
+
+    def play(self, fault: str, system: str = "d365", **details: Any) -> None:
+        self.server.faults.add(Fault(fault, system=system, **details))
+
+    def run(self, payroll_uuid: str) -> PayrollRun:
+        with tenant_scope(self.tenant.id):
+            found: PayrollRun = PayrollRun.objects.get(payroll_uuid=payroll_uuid)
+        return found
+
+    def postings(self, payroll_uuid: str = "") -> list[Posting]:
+        """Every posting of a run (or all), oldest first."""
+        with tenant_scope(self.tenant.id):
+            found = Posting.objects.select_related("reverses", "payroll_run").order_by("id")
+            return list(found.filter(payroll_run__payroll_uuid=payroll_uuid) if payroll_uuid else found)
+
+    def posting(self, payroll_uuid: str = "") -> Posting:
+        (found,) = self.postings(payroll_uuid)
+        return found
+
+    def journals(self) -> list[dict[str, Any]]:
+        """What the far ledger holds, journal by journal."""
+        found: list[dict[str, Any]] = self.d365.ledger_state()["journals"]
+        return found
+
+    def holds_exactly(self, *postings: Posting) -> None:
+        """The far ledger has these journals, each once and whole, and no other (invariants I1 and I2)."""
+        there = self.journals()
+        keys = sorted(journal["Description"].rsplit(" ", 1)[-1] for journal in there)
+        assert keys == sorted(posting.posting_key for posting in postings)
+        for posting in postings:
+            (journal,) = [each for each in there if each["Description"].endswith(posting.posting_key)]
+            lines = journal["lines"]
+            assert len(lines) == posting.line_count
+            assert sum(Decimal(line["DebitAmount"]) for line in lines) == posting.debit
+            assert sum(Decimal(line["CreditAmount"]) for line in lines) == posting.credit
+            assert {line["Document"] for line in lines} == {posting.posting_key}
+
+
+def _numbered() -> list[tuple[str, str, str, str, str]]:
+    return RULES
+
+
+def make_world(folder: Path, tenant: Tenant, public_url: str, **gusto_options: Any) -> World:
+    """Start both sandboxes on a free port and enter them as the operator would."""
+    options: dict[str, Any] = {"employees": 6, "companies": 2, "history": 1, **gusto_options}
+    gusto = GustoSandbox(Store(folder / "gusto.sqlite"), redirect_uris=(f"{public_url}/gusto/callback",), **options)
+    d365 = D365Sandbox(Store(folder / "d365.sqlite"))
+    server = Sandbox([gusto, d365])
+    server.start()
+    facts = gusto.facts()
+    GustoApplication.objects.create(
+        client_id=facts["client_id"], client_secret=facts["client_secret"], api_url=facts["address"],
+        authorize_url=facts["authorize_url"], token_url=facts["token_url"],
+    )  # fmt: skip
+    world = World(tenant, server, gusto, d365, public_url)
+    work.enqueue("gusto.subscribe", tenant_id=None)
+    deadline = time.monotonic() + 15
+    while not _is_subscribed() and time.monotonic() < deadline:
+        world.work()
+        time.sleep(0.05)
+        world.hurry("gusto.subscribe")
+    assert _is_subscribed(), "the webhook subscription was not verified"
+    return world
+
+
+def _is_subscribed() -> bool:
+    from gusto.models import WebhookSubscription  # noqa: PLC0415
+
+    return WebhookSubscription.objects.filter(state=WebhookSubscription.State.VERIFIED).exists()
