@@ -25,6 +25,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from audit import canary, work
+from gusto import events
 
 logger = structlog.get_logger("connector_site.supervisor")
 
@@ -285,7 +286,7 @@ class Pulse(threading.Thread):
             work.sweep()
             if time.monotonic() - self._scheduled_at >= SCHEDULE_SECONDS:
                 self._scheduled_at = time.monotonic()
-                schedule()
+                events.schedule_all()
             if self._has_worker and not self.is_stuck.is_set():
                 self._look_at_canary()
         except (DatabaseError, InterfaceError) as error:
@@ -315,7 +316,3 @@ class Pulse(threading.Thread):
             return
         canary.withdraw(self._canary)
         self.is_stuck.set()
-
-
-def schedule() -> None:
-    """Make the recurring work of every floor due at its time. Safe to repeat."""
