@@ -43,7 +43,7 @@ SENTENCES = {
     ),
     Finding.DRAW_UNEXPLAINED: "An owner's draw of {people} stands beside other pay; nothing explains {amount} of it.",
     Finding.REIMBURSEMENT_UNCLEAR: "Reimbursements of {people} are in two lists that differ by {amount} in all.",
-    Finding.UNKNOWN_EMPLOYEE: "Gusto's list of employees lacks {people} of this payroll.",
+    Finding.UNKNOWN_EMPLOYEE: "Gusto's list of employees lacks {people} of this payroll, paid {amount} in all.",
     Finding.UNKNOWN_JOB: "Gusto does not list the jobs of {n} amounts any more: {amount} in all.",
     Finding.PAYMENT_METHOD: "The payment method of {people} is not known here ({names}): {amount} in all.",
     Finding.UNNAMED: "Amounts without a name in Gusto's document: {n}, together {amount}.",

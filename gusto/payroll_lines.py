@@ -244,7 +244,7 @@ class _Reader:
         known = len(self._findings)
         person = self._people.get(employee)
         if person is None:
-            self._findings.add(Finding.UNKNOWN_EMPLOYEE)
+            self._findings.add(Finding.UNKNOWN_EMPLOYEE, amount_of(compensation.get("check_amount")))
             person = Person()
         pay = pay_of(compensation, person, self._findings, self._facts.may_be_negative)
         first = len(self._lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit import work
-from gusto import events, notices, payroll_run, subscription
+from gusto import events, ledger_report, notices, payroll_run, subscription
 from gusto.check import check_gusto
 from tenants import checks
 
@@ -15,4 +15,10 @@ def register() -> None:
     work.register("gusto.sweep", events.sweep)
     work.register("gusto.subscribe", subscription.ensure)
     work.register("gusto.read_payroll", payroll_run.read_payroll, payroll_run.read_payroll_exhausted)
+    work.register(
+        payroll_run.LEDGER_REPORT,
+        ledger_report.read_ledger_report,
+        ledger_report.read_ledger_report_exhausted,
+        attempts_max=ledger_report.ATTEMPTS_MAX,
+    )
     checks.register("gusto", check_gusto)
