@@ -249,7 +249,8 @@ class D365Connector(Connector):
     # ---------------------------------------------------------------------------------------------------- entering
 
     def post_journal(self, journal: Journal, progress: Progress) -> JournalReceipt:
-        """Enter the journal, or complete what is there of it.
+        """Enter the journal, or complete what is there of it. What a person has to decide (several journals, one that was
+        posted with other lines, one that was deleted) is OutcomeUnknown: the next look says it, and nothing is sent.
 
         A journal of n lines costs 1 request for the header, n / changeset size for the lines and 1 to read back, plus
         what find_journal cost; it is looked for here if this connector has not just done so.
@@ -263,7 +264,7 @@ class D365Connector(Connector):
             case CannotTell(sentence):
                 raise OutcomeUnknown(sentence)
             case Absent(was_known=True):
-                raise Rejected(
+                raise OutcomeUnknown(
                     f"Journal {stored} was entered in Dynamics and is no longer there. Somebody deleted it; it is not "
                     "entered again by itself."
                 )
@@ -272,13 +273,14 @@ class D365Connector(Connector):
                     progress.save(**{NUMBER: holding.number})
                 return _receipt(found)
             case Found(is_posted=True) as found:
-                raise Rejected(
+                raise OutcomeUnknown(
                     f"Journal {found.document_number} is posted in Dynamics with {found.line_count} lines, debit "
                     f"{found.debit}, credit {found.credit}, which is not what was to be entered. Somebody changed it."
                 )
             case Found():
                 number = holding.number
-                progress.save(**{NUMBER: number})
+                if number != stored:
+                    progress.save(**{NUMBER: number})
                 comparison = compare(planned, holding.lines)
                 missing = comparison.missing
                 if comparison.surplus:

@@ -31,6 +31,7 @@ JOURNAL_NAME_FIELDS = (
     "PrivateForUserGroup",
     "Currency",
     "IsFixedOffsetAccount",
+    "OffsetAccountDisplayValue",
     "AllowOnlyPositiveDebitsAndCredits",
     "DetailLevel",
     "DeleteLinesAfterPosting",
@@ -121,8 +122,11 @@ def journal_name_problems(row: Row | None, name: str, company_code: str) -> list
             f"{where} has manual approval switched on, which locks the journal's lines. Switch it off, or choose "
             "another name; the approval in this console comes before."
         )
-    if is_yes(row.get("IsFixedOffsetAccount")):
-        problems.append(f"{where} has a fixed offset account, which would double every line. Switch it off.")
+    if is_yes(row.get("IsFixedOffsetAccount")) or row.get("OffsetAccountDisplayValue"):
+        # Fixed, it goes on every line; as a default it may (not known), and every line would then balance by itself.
+        problems.append(
+            f"{where} has an offset account, which would count every line twice. Clear it, or choose another."
+        )
     return problems
 
 

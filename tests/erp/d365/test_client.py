@@ -180,14 +180,14 @@ def test_a_batch_that_is_no_batch_is_temporary_for_reads_and_unknown_for_writes(
 def test_a_batch_without_an_answer_is_temporary_for_reads_and_unknown_for_writes(dynamics):
     """Well-formed multipart that simply leaves the parts out."""
     connector, kept = dynamics.connector(), Kept()
-    empty = "--b\r\n--b--\r\n"
+    empty = "--b--\r\n"
     headers = {"Content-Type": "multipart/mixed; boundary=b"}
     dynamics.play("status", path="batch", status=200, body=empty, headers=headers)
     with pytest.raises(TemporaryFailure):
         connector.find_journal(payroll(4), kept.progress())
     connector.find_journal(payroll(4), kept.progress())
     dynamics.play("status", path="batch", status=200, body=empty, headers=headers)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknown, match="answered 0 of 4 parts"):
         connector.post_journal(payroll(4), kept.progress())
 
 
@@ -202,7 +202,9 @@ def test_a_header_that_is_answered_without_its_number_is_unknown(dynamics):
 def test_each_read_of_a_batch_answers_for_itself(dynamics):
     dynamics.system.change_settings(denied_entities="Currencies")
     client = client_of(dynamics)
+    dynamics.requests()
     found = client.read_many([LEGAL_ENTITIES, Query("Currencies"), Query("NoSuchSet"), LEGAL_ENTITIES])
+    assert len(dynamics.requests()) == 1
     assert isinstance(found[1], Misconfigured)
     assert isinstance(found[2], EntityMissing)
     assert found[0] == found[3]

@@ -412,7 +412,7 @@ def test_a_deleted_journal_is_absent_and_was_known(dynamics):
     dynamics.system.delete_journal("us01", number_of(dynamics))
     connector = dynamics.connector()
     assert connector.find_journal(journal, kept.progress()) == Absent(was_known=True)
-    with pytest.raises(Rejected, match="Somebody deleted it"):
+    with pytest.raises(OutcomeUnknown, match="Somebody deleted it"):
         connector.post_journal(journal, kept.progress())
     assert dynamics.journals() == []
 
@@ -439,6 +439,21 @@ def test_a_posted_journal_is_seen_and_cannot_be_undone(dynamics):
     assert dynamics.requests() == ["POST /data/$batch"]
     with pytest.raises(Rejected, match="can only be reversed"):
         connector.undo_journal(journal, kept.progress())
+    assert dynamics.journals()[0]["line_count"] == 4
+
+
+def test_a_journal_that_was_changed_and_posted_is_shown_and_left_alone(dynamics):
+    journal, kept = payroll(4), Kept()
+    enter(dynamics, journal, kept)
+    number = number_of(dynamics)
+    dynamics.system.edit_line("us01", number, 1, {"DebitAmount": Decimal("101.10")})
+    dynamics.system.edit_line("us01", number, 4, {"CreditAmount": journal.credit + 1})
+    dynamics.system.post_journals()
+    connector = dynamics.connector()
+    found = connector.find_journal(journal, kept.progress())
+    assert found == Found(number, False, True, 4, journal.debit + 1, journal.credit + 1)
+    with pytest.raises(OutcomeUnknown, match="Somebody changed it"):
+        connector.post_journal(journal, kept.progress())
     assert dynamics.journals()[0]["line_count"] == 4
 
 
@@ -502,6 +517,18 @@ def test_a_ledger_that_shows_a_part_waits_for_a_person(dynamics):
     assert "2 entries" in found.sentence
 
 
+def test_an_unposted_journal_whose_key_is_in_the_ledger_already_waits_for_a_person(dynamics):
+    journal = payroll(4)
+    enter(dynamics, journal, Kept())
+    dynamics.system.post_journals()
+    clean_up(dynamics)
+    enter(dynamics, payroll(4, key="AN0THERP0ST1NGX"), Kept())
+    dynamics.system.edit_description("us01", number_of(dynamics), f"Again {journal.posting_key}")
+    found = dynamics.connector().find_journal(journal, Kept().progress())
+    assert isinstance(found, CannotTell)
+    assert "its ledger already shows entries" in found.sentence
+
+
 # Undoing
 
 
@@ -513,6 +540,13 @@ def test_undo_leaves_nothing_and_can_be_repeated(dynamics):
     assert kept.values == {}
     dynamics.connector().undo_journal(journal, kept.progress())
     assert dynamics.connector().find_journal(journal, kept.progress()) == Absent()
+
+
+def test_undo_works_in_other_companies_than_the_users_default_one(dynamics):
+    journal, kept = payroll(4, company_code="us02"), Kept()
+    enter(dynamics, journal, kept)
+    dynamics.connector().undo_journal(journal, kept.progress())
+    assert dynamics.journals() == []
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "status_after", "html", "refuse"])

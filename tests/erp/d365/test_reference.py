@@ -15,7 +15,6 @@ from erp.d365.sandbox_reference import LEDGER_FORMAT
 from erp.d365.structures import fits
 from tests.erp.d365.conftest import TODAY, Environment, Kept, payroll
 
-
 CRITERIA = [
     ("6000", "*", True),
     ("6000", "5*;6*", True),
@@ -184,12 +183,21 @@ def test_nothing_is_said_of_one_company_before_a_legal_entity_uses_the_connectio
         ("us01", "VENDPAY", "has type Payment"),
         ("us01", "PRIVATE", "private for the user group CFO"),
         ("us01", "APPROVE", "manual approval"),
-        ("us01", "OFFSET", "fixed offset account"),
+        ("us01", "OFFSET", "has an offset account"),
     ],
 )
 def test_settings_that_stop_every_journal_are_said(dynamics, company_code, journal_name, sentence):
     reference = dynamics.connector(is_warm=False, company_code=company_code, journal_name=journal_name).read_reference()
     assert sentence in " ".join(reference.setup_problems)
+
+
+def test_an_offset_account_by_default_stops_every_journal_too(own_dynamics):
+    with own_dynamics.system.store.transaction():
+        own_dynamics.system.reference.change(
+            "JournalNames", ["us01", "PAYROLL"], {"OffsetAccountDisplayValue": "1010-----"}
+        )
+    (sentence,) = own_dynamics.connector(is_warm=False).read_reference().setup_problems
+    assert "has an offset account" in sentence
 
 
 def test_a_missing_format_is_said_and_nothing_is_sent(own_dynamics):
