@@ -18,9 +18,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit.exchange import ExchangeError, TemporaryFailure, request_id
@@ -231,25 +232,33 @@ def _try_again(item: Claim, known: Kind | None, sentence: str, wait: float | Non
 
 def _put_back(item: Claim, due_at: datetime, sentence: str, *, forgive: bool) -> None:
     """Back to ready; merged into an item that was enqueued meanwhile, so that there is one of each."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM audit_workitem WHERE id = %s AND lease = %s FOR UPDATE", [item.item_id, item.lease]
-        )
-        if cursor.fetchone() is None:
+    while True:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                _merge_or_ready(cursor, item, due_at, sentence, forgive=forgive)
             return
-        cursor.execute(
-            """UPDATE audit_workitem SET due_at = LEAST(due_at, %s), attempts = GREATEST(attempts, %s)
-            WHERE state = 'ready' AND kind = %s AND ref = %s AND tenant_id IS NOT DISTINCT FROM %s""",
-            [due_at, 0 if forgive else item.attempts, item.kind, item.ref, item.tenant_id],
-        )
-        if cursor.rowcount:
-            cursor.execute("DELETE FROM audit_workitem WHERE id = %s", [item.item_id])
-            return
-        cursor.execute(
-            "UPDATE audit_workitem SET state = 'ready', due_at = %s, sentence = %s, lease = NULL, leased_until = NULL, "
-            "attempts = CASE WHEN %s THEN 0 ELSE attempts END WHERE id = %s",
-            [due_at, sentence, forgive, item.item_id],
-        )
+        except IntegrityError:
+            # The same work was enqueued between the look and the write: look again, now it is there to be merged into.
+            continue
+
+
+def _merge_or_ready(cursor: Any, item: Claim, due_at: datetime, sentence: str, *, forgive: bool) -> None:
+    cursor.execute("SELECT 1 FROM audit_workitem WHERE id = %s AND lease = %s FOR UPDATE", [item.item_id, item.lease])
+    if cursor.fetchone() is None:
+        return
+    cursor.execute(
+        """UPDATE audit_workitem SET due_at = LEAST(due_at, %s), attempts = GREATEST(attempts, %s)
+        WHERE state = 'ready' AND kind = %s AND ref = %s AND tenant_id IS NOT DISTINCT FROM %s""",
+        [due_at, 0 if forgive else item.attempts, item.kind, item.ref, item.tenant_id],
+    )
+    if cursor.rowcount:
+        cursor.execute("DELETE FROM audit_workitem WHERE id = %s", [item.item_id])
+        return
+    cursor.execute(
+        "UPDATE audit_workitem SET state = 'ready', due_at = %s, sentence = %s, lease = NULL, leased_until = NULL, "
+        "attempts = CASE WHEN %s THEN 0 ELSE attempts END WHERE id = %s",
+        [due_at, sentence, forgive, item.item_id],
+    )
 
 
 def _give_up(item: Claim, known: Kind, sentence: str) -> None:

@@ -90,6 +90,10 @@ def replay(posting: Posting, by: str) -> None:
         locked.prepared_by = [*locked.prepared_by, by]
         locked.save(update_fields=["prepared_by"])
     if locked.was_sent:
+        if locked.reason == Posting.Reason.REMOVED:
+            # A person decided to send again what was taken out over there; the old number leads nowhere.
+            locked.progress, locked.document_number = {}, ""
+            locked.save(update_fields=["progress", "document_number"])
         _resume_sending(locked)
     elif locked.kind == JournalKind.REVERSAL.value:
         _release(locked, problems_of_journal(locked, journal_of(locked)))

@@ -4,7 +4,11 @@ the webhooks, and workers that a test lets run. Tests play faults of the world a
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import time
+import uuid
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -15,10 +19,11 @@ from django.db import connection
 
 from audit import work
 from audit.sandbox import Fault, Sandbox, Store
+from erp import reference
 from erp.d365.sandbox import D365Sandbox
-from erp.models import Posting
+from erp.models import Posting, ReferenceSnapshot
 from gusto import oauth
-from gusto.models import GustoApplication, PayrollRun
+from gusto.models import GustoApplication, PayrollRun, WebhookSubscription
 from gusto.sandbox.system import GustoSandbox
 from mappings.models import Crosswalk, MappingRule, MappingTable
 from tenants.models import Connection, LegalEntity, Tenant
@@ -80,6 +85,9 @@ class World:
         oauth.connect_with_refresh_token(entity, granted["refresh_token"])
         with tenant_scope(self.tenant.id):
             entity.refresh_from_db()
+            reference_read = ReferenceSnapshot.objects.filter(connection=erp).exists()
+        if not reference_read:
+            reference.read(self.tenant.id, erp.pk)
         self.entities[name] = entity
         self.work()
         return entity
@@ -117,12 +125,19 @@ class World:
             table.refresh_from_db()
         return table
 
+    def change_connection(self, **fields: str) -> None:
+        """Change fields of the Dynamics connection."""
+        with tenant_scope(self.tenant.id):
+            row = Connection.objects.get(system="d365")
+            row.set_fields(fields)
+            row.save(update_fields=["sealed_fields"])
+
     def pay(self, entity: LegalEntity, off_cycle_reason: str = "", **options: Any) -> str:
         """Process a payroll in Gusto; returns its uuid. The webhooks go out by themselves."""
         payroll = self.gusto.create_payroll(entity.gusto_company_uuid, off_cycle_reason=off_cycle_reason, **options)
-        uuid: str = payroll["payroll_uuid"]
-        self.gusto.process(uuid)
-        return uuid
+        payroll_uuid: str = payroll["payroll_uuid"]
+        self.gusto.process(payroll_uuid)
+        return payroll_uuid
 
     def hear(self, payroll_uuid: str, seconds: float = 20) -> PayrollRun:
         """Wait until the webhook of a payroll has arrived and made a run."""
@@ -135,6 +150,18 @@ class World:
             self.work()
             time.sleep(0.05)
         raise AssertionError(f"no webhook for payroll {payroll_uuid} within {seconds} s")
+
+    def signed(self, event_type: str, company_uuid: str, entity_type: str, entity_uuid: str) -> tuple[bytes, str]:
+        """A notice as Gusto would send it now, with its signature."""
+        body = json.dumps(
+            {
+                "uuid": str(uuid.uuid4()), "event_type": event_type, "resource_type": "Company",
+                "resource_uuid": company_uuid, "entity_type": entity_type, "entity_uuid": entity_uuid,
+                "timestamp": int(time.time()),
+            }
+        ).encode()  # fmt: skip
+        key = WebhookSubscription.objects.get(state=WebhookSubscription.State.VERIFIED).verification_token
+        return body, hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
 
     def work(self) -> int:
         """Let a worker do everything that is due."""
@@ -221,6 +248,4 @@ def make_world(folder: Path, tenant: Tenant, public_url: str, **gusto_options: A
 
 
 def _is_subscribed() -> bool:
-    from gusto.models import WebhookSubscription  # noqa: PLC0415
-
     return WebhookSubscription.objects.filter(state=WebhookSubscription.State.VERIFIED).exists()
