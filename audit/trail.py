@@ -61,6 +61,7 @@ SENTENCES: dict[str, str] = {
     "mapping_table.created": "Mapping table version {version} was created from {source}.",
     "mapping_table.changed": "Mapping table version {version} was changed: {changed}.",
     "mapping_table.approved": "Mapping table version {version}, valid from {valid_from}, was approved.",
+    "mapping_table.removed": "Mapping table version {version}, a draft, was removed.",
     "mapping_table.imported": "{rows} rows were imported into mapping table version {version} from {file}.",
     "reference.read": "Reference data of {name} were read: {accounts} main accounts, {values} dimension values.",
     "webhook.unknown_company": "A notice arrived for a company that nobody here has connected.",

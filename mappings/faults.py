@@ -41,6 +41,11 @@ class Fault:
         )
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether the ledger has nothing of this name: a mistake in what was typed. Anything else may be put right there."""
+        return self.kind.startswith("unknown_")
+
+    @property
     def words(self) -> str:
         """The same without a rule, for a row of a file."""
         return f"{self.sentence} {self.hint}".strip()

@@ -361,12 +361,12 @@ def _reference_errors(plan: VersionPlan) -> Iterator[FileError]:
         if code and not looked_up(code):
             faults = [*faults, *company_code_faults(chart, system_label, code)]
         for fault in faults:
-            if fault.kind.startswith("unknown_"):
+            if fault.is_unknown:
                 yield FileError(MAPPING, row.row, fault.column, fault.words)
     for entry_row in plan.crosswalk_rows or ():
         entry = entry_row.entry
         for fault in crosswalk_faults(table, entry.target, entry.target_value, chart, system_label):
-            if fault.kind.startswith("unknown_"):
+            if fault.is_unknown:
                 yield FileError(CROSSWALKS, entry_row.row, fault.column, fault.words)
 
 
