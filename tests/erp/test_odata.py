@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,8 @@ def test_pages_that_go_in_a_circle_end() -> None:
 
 
 def test_what_is_no_collection_is_refused() -> None:
-    for document in ({}, {"value": "x"}, [], {"value": [1]}):
+    documents: list[Any] = [{}, {"value": "x"}, [], {"value": [1]}]
+    for document in documents:
         with pytest.raises(ValueError, match="not a collection"):
             rows_of(document)
 

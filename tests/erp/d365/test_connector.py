@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ BATCH = "/data/\\$batch"
 HEADERS = "/data/LedgerJournalHeaders"
 
 
-def enter(dynamics: Environment, journal, kept: Kept, **changed: str):
+def enter(dynamics: Environment, journal, kept: Kept, **changed: Any):
     """One round of a worker: find, then post unless it is there. A new connector, as after a restart."""
     connector = dynamics.connector(**changed)
     found = connector.find_journal(journal, kept.progress())
@@ -29,7 +30,7 @@ def enter(dynamics: Environment, journal, kept: Kept, **changed: str):
 
 def number_of(dynamics: Environment) -> str:
     (journal,) = dynamics.journals()
-    return journal["JournalBatchNumber"]
+    return str(journal["JournalBatchNumber"])
 
 
 # Entering
