@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gusto.compensation import lost_cents
 from gusto.figures import Unreadable
 from gusto.payroll_lines import Reading, read_document
-from gusto.roster import Person, kept_of, person_of
+from gusto.roster import Job, Person, kept_of, person_of
 from mappings.payroll import LineKind, PayrollLine
 from tests.gusto import documents
 from tests.gusto.documents import benefit, fixed, hourly, hours, paid, payroll, salaried, tax, text, time_off
@@ -121,7 +121,7 @@ def test_a_rest_of_gross_that_is_no_salary_is_a_problem(person, gross, itemised,
 
 
 def test_without_the_scope_for_pay_the_problem_names_the_scope():
-    blind = salaried(jobs={"job-s": documents.Job("Baker", True, "", "Salem", "")})
+    blind = salaried(jobs={"job-s": Job("Baker", True, "", "Salem", "")})
     reading = read(payroll(paid("s", "900.00", "900.00")), {"s": blind})
     assert kinds_of_problems(reading) == ["pay_hidden"]
     assert "compensations:read" in reading.problems[0].sentence
@@ -320,7 +320,7 @@ def test_an_amount_without_a_name_and_one_of_an_unknown_job_are_problems():
 
 def test_a_correction_may_take_back_a_salary_that_is_not_itemised():
     back = paid("s", "-300.00", "-300.00")
-    off_cycle = {"off_cycle": True, "off_cycle_reason": "Correction"}
+    off_cycle: dict[str, Any] = {"off_cycle": True, "off_cycle_reason": "Correction"}
     assert rows(read(payroll(back, **off_cycle))) == [
         ("earning", "Salary", "-300.00"),
         ("net_pay", "Direct Deposit", "-300.00"),
@@ -495,7 +495,7 @@ def test_nothing_private_is_kept_of_an_employee():
 
 
 def test_the_primary_job_is_never_guessed():
-    two = {"a": documents.Job("A", False, "Year"), "b": documents.Job("B", False, "Year")}
+    two = {"a": Job("A", False, "Year"), "b": Job("B", False, "Year")}
     assert Person(jobs=two).primary_job.title == ""
     assert Person(jobs={"a": two["a"]}).primary_job.title == "A"
 
