@@ -178,7 +178,7 @@ class RecordedSession:
         if json is not None:
             sent_headers.setdefault("Content-Type", "application/json")
         request = self._session.prepare_request(
-            requests.Request(method, url, headers=sent_headers, params=params, data=body)  # type: ignore[arg-type]
+            requests.Request(method, url, headers=sent_headers, params=params, data=body)
         )
         record = _Record(self, request, private=private, writes=writes)
         host = urlsplit(request.url or url).hostname or ""

@@ -38,9 +38,9 @@ def problem_json(error: Exception, context: dict[str, Any]) -> Response | None:
     else:
         document["detail"] = error.detail if isinstance(error.detail, str) else " ".join(map(str, error.detail))
     headers = {}
-    if getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = error.auth_header
-    if getattr(error, "wait", None):
-        headers["Retry-After"] = str(int(error.wait))
+    if auth_header := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = auth_header
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait))
     set_rollback()
     return Response(document, status=error.status_code, headers=headers, content_type="application/problem+json")

@@ -46,7 +46,9 @@ class PostingLineSerializer(serializers.ModelSerializer):
 class PostingSerializer(serializers.ModelSerializer):
     legal_entity = serializers.CharField(source="legal_entity.name", read_only=True)
     payroll_uuid = serializers.CharField(source="payroll_run.payroll_uuid", read_only=True)
-    reverses = serializers.SlugRelatedField(slug_field="posting_key", read_only=True)
+    reverses: serializers.SlugRelatedField[Posting] = serializers.SlugRelatedField(
+        slug_field="posting_key", read_only=True
+    )
 
     class Meta:
         model = Posting

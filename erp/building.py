@@ -144,7 +144,7 @@ def keep(
     reverses: Posting | None = None, reason: str = "",
 ) -> Posting:  # fmt: skip
     """Freeze one journal as a posting, inside a scope: ALLOCATED, or BLOCKED with every problem."""
-    posting = Posting.objects.create(
+    posting: Posting = Posting.objects.create(
         legal_entity=entity,
         payroll_run=run,
         connection=entity.erp_connection,

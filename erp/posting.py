@@ -31,7 +31,7 @@ from erp.models import Posting, PostingAttempt
 from erp.reference import connector_of, ensure_fresh, settling_seconds
 from mappings.journal import Journal, JournalKind, Problem
 from tenants.models import LegalEntity
-from tenants.scope import tenant_scope
+from tenants.scope import actor, tenant_scope
 
 #: Unknown outcomes in a row before a person has to look: the ERP answers questions but never keeps what it is sent.
 UNKNOWN_OUTCOMES_MAX = 8
@@ -286,7 +286,10 @@ def _act_on(
         posting.was_sent = True
         posting.save(update_fields=["was_sent"])
     try:
-        return _attempt(tenant_id, posting_id, "post", lambda: connector.post_journal(journal, progress))
+        receipt: JournalReceipt = _attempt(
+            tenant_id, posting_id, "post", lambda: connector.post_journal(journal, progress)
+        )
+        return receipt
     except Rejected as error:
         if connector.can_undo:
             _take_out(tenant_id, posting_id, connector, journal, progress)
@@ -345,7 +348,7 @@ def _look(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
 def look_now(posting: Posting) -> None:
     """Ask the ERP at once ("Check now", "Ask the ledger now"), inside a scope."""
     if posting.state == Posting.State.BLOCKED and posting.was_sent:
-        replay(posting, trail.actor.get())
+        replay(posting, actor.get())
         return
     work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
 

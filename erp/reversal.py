@@ -39,7 +39,8 @@ def withdraw(claim: work.Claim) -> work.Later | None:
         if run is None:
             return None
         if run.undone_by in ANSWERED_BY_GUSTO:
-            return _wait_for_reversal_payroll(run)
+            _wait_for_reversal_payroll(run)
+            return None
         if run.undone_by not in TAKEN_BACK:
             return None
         word = TAKEN_BACK[run.undone_by]

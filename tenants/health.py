@@ -13,8 +13,8 @@ from tenants.models import Connection
 
 def mark_healthy(connection_id: int) -> bool:
     """Inside the tenant's scope. True if the connection was broken before."""
-    found = Connection.objects.select_for_update().only("health", "succeeded_at").get(pk=connection_id)
-    healed = found.health == Connection.Health.BROKEN
+    found: Connection = Connection.objects.select_for_update().only("health", "succeeded_at").get(pk=connection_id)
+    healed = found.health == Connection.Health.BROKEN.value
     found.health = Connection.Health.HEALTHY
     found.health_sentence = ""
     found.succeeded_at = timezone.now()
@@ -24,8 +24,8 @@ def mark_healthy(connection_id: int) -> bool:
 
 def mark_broken(connection_id: int, sentence: str) -> bool:
     """Inside the tenant's scope. `sentence` is for finance. True if it was not broken with the same sentence before."""
-    found = Connection.objects.select_for_update().only("health", "health_sentence").get(pk=connection_id)
-    is_news = found.health != Connection.Health.BROKEN or found.health_sentence != sentence
+    found: Connection = Connection.objects.select_for_update().only("health", "health_sentence").get(pk=connection_id)
+    is_news = found.health != Connection.Health.BROKEN.value or found.health_sentence != sentence
     found.health = Connection.Health.BROKEN
     found.health_sentence = sentence
     found.save(update_fields=["health", "health_sentence"])

@@ -158,7 +158,7 @@ class Connection(TenantModel):
                 stored[name] = value
             else:
                 stored.pop(name, None)
-        self.sealed_fields = json.dumps(stored, sort_keys=True)
+        self.sealed_fields = json.dumps(stored, sort_keys=True)  # type: ignore[assignment]
 
     def public_fields(self) -> list[tuple[str, str]]:
         """(label, value) of the declared fields for a page: secrets only as present or missing."""

@@ -71,7 +71,7 @@ class SecretField(EncryptedTextField):
     def clean(self, value: Any, model_instance: Any) -> Any:
         return value
 
-    def formfield(self, **kwargs: Any) -> None:  # type: ignore[override]
+    def formfield(self, **kwargs: Any) -> None:
         return None
 
     def value_to_string(self, obj: Any) -> str:

@@ -9,12 +9,14 @@ import hmac
 import json
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import requests
 from django.db import connection
 
 from audit import work
@@ -65,8 +67,9 @@ class World:
     entities: dict[str, LegalEntity] = field(default_factory=dict)
 
     def entity(
-        self, name: str = "Harbor Foods", *, approval: str = "automatic", company_code: str = "us01", company: int = 0
-    ) -> LegalEntity:
+        self, name: str = "Harbor Foods", *, approval: str = "automatic", company_code: str = "us01", company: int = 0,
+        is_mapped: bool = True,
+    ) -> LegalEntity:  # fmt: skip
         """A legal entity that is connected to a Gusto company and to Dynamics, with an approved mapping."""
         facts = self.d365.facts()
         with tenant_scope(self.tenant.id):
@@ -79,7 +82,8 @@ class World:
             entity = LegalEntity.objects.create(
                 name=name, erp_connection=erp, company_code=company_code, approval=approval
             )
-        self.map(entity)
+        if is_mapped:
+            self.map(entity)
         company_uuid = self.gusto.companies()[company]["uuid"]
         granted = self.gusto.connect(company_uuid)
         oauth.connect_with_refresh_token(entity, granted["refresh_token"])
@@ -91,6 +95,24 @@ class World:
         self.entities[name] = entity
         self.work()
         return entity
+
+    def unmapped_entity(self, name: str, company: int) -> LegalEntity:
+        return self.entity(name, company=company, is_mapped=False)
+
+    def replace_mapping(self, entity: LegalEntity, **changes: Any) -> MappingTable:
+        """A later approved version, with accounts or kinds changed."""
+        return self.map(entity, version=2, valid_from=date(2025, 6, 1), **changes)
+
+    @property
+    def today(self) -> date:
+        return self.gusto.state.today()
+
+    @property
+    def tomorrow(self) -> date:
+        return self.today + timedelta(days=1)
+
+    def check_date(self, payroll_uuid: str) -> date:
+        return date.fromisoformat(self.gusto.payroll_document(payroll_uuid)["check_date"])
 
     def map(
         self, entity: LegalEntity, *, without: tuple[str, ...] = (), valid_from: date = date(2025, 1, 1), version: int = 1,
@@ -162,6 +184,31 @@ class World:
         ).encode()  # fmt: skip
         key = WebhookSubscription.objects.get(state=WebhookSubscription.State.VERIFIED).verification_token
         return body, hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+
+    def send(self, event_type: str, company_uuid: str, entity_type: str, entity_uuid: str) -> int:
+        """Deliver one more signed notice; returns the status it was answered with."""
+        body, signature = self.signed(event_type, company_uuid, entity_type, entity_uuid)
+        return requests.post(
+            f"{self.public_url}/gusto/webhook", data=body,
+            headers={"X-Gusto-Signature": signature, "Content-Type": "application/json"}, timeout=30,
+        ).status_code  # fmt: skip
+
+    def until(self, holds: Callable[[], bool], seconds: float = 20) -> None:
+        """Work until something holds: notices arrive by themselves."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "it never came true"
+            self.work()
+            time.sleep(0.05)
+
+    def balances(self) -> dict[tuple[str, str], Decimal]:
+        """Debits minus credits by company and account string over the whole far ledger, entered or posted."""
+        found: dict[tuple[str, str], Decimal] = {}
+        for journal in self.journals():
+            for line in journal["lines"]:
+                key = journal["dataAreaId"], line["AccountDisplayValue"]
+                found[key] = found.get(key, Decimal()) + Decimal(line["DebitAmount"]) - Decimal(line["CreditAmount"])
+        return found
 
     def work(self) -> int:
         """Let a worker do everything that is due."""

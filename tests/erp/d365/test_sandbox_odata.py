@@ -226,3 +226,18 @@ def test_a_refused_change_keeps_the_row(d365):
     assert d365.call("PATCH", key, {"DebitAmount": Decimal("2.5"), "Document": "NEWKEY"}).status_code == 204
     (changed,) = d365.rows("LedgerJournalLines?$filter=Document eq 'NEWKEY'")
     assert changed["DebitAmount"] == Decimal("2.5")
+
+
+def test_a_line_changes_its_voucher_and_date(d365):
+    """The old voucher is free again; a date can change only where the voucher has no other line."""
+    journal, other = d365.journal(name="MANUAL"), d365.journal(name="MANUAL")
+    d365.add_line(journal, debit=1, Voucher="A1")
+    key = f"LedgerJournalLines(dataAreaId='us01',JournalBatchNumber='{journal}',LineNumber=1)"
+    assert d365.call("PATCH", key, {"TransDate": "2026-11-14T12:00:00Z"}).status_code == 204
+    assert d365.call("PATCH", key, {"Voucher": "A2"}).status_code == 204
+    assert "already used" in d365.refuse_line(other, Voucher="A2")
+    assert d365.add_line(other, debit=1, Voucher="A1")["Voucher"] == "A1"
+    assert d365.call("PATCH", key, {"Voucher": "A1"}).status_code == 500
+    d365.add_line(journal, debit=1, Voucher="A2", TransDate="2026-11-14T12:00:00Z")
+    assert d365.call("PATCH", key, {"TransDate": "2026-11-15T12:00:00Z"}).status_code == 500
+    assert d365.get(key)["TransDate"] == "2026-11-14T12:00:00Z"

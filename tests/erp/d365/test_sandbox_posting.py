@@ -145,6 +145,8 @@ def test_the_ledger_state_shows_duplicates(d365):
     assert (key1["lines"], key1["debit"], key1["credit"], key1["entries"]) == (4, 20, 20, 2)
     assert (key1["ledger_debit"], key1["ledger_credit"]) == (10, 10)
     assert (key2["debit"], key2["posted_journals"]) == (Decimal("2.25"), [])
+    assert len(d365.rows("LedgerJournalLines?$filter=Document eq 'KEY1'")) == 4
+    assert len(d365.rows("LedgerJournalLines?$filter=Document eq 'KEY*'")) == 6
     journal = state["journals"][0]
     assert (journal["IsPosted"], journal["debit"], journal["credit"], journal["line_count"]) == ("Yes", 10, 10, 2)
     assert not [name for name in {**journal, **journal["lines"][0]} if name.startswith("_")]

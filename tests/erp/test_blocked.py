@@ -1,0 +1,231 @@
+"""What bad input gets: blocked with a sentence that names it, nothing in the far ledger, and on its way by itself once it
+is repaired.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from erp import posting as phases
+from erp import reference
+from erp.models import Posting
+from gusto.models import PayrollRun
+from mappings import tables
+from mappings.models import MappingTable
+from mappings.signals import version_approved
+from tenants.models import Connection
+from tenants.scope import tenant_scope
+from tests.erp.test_faults import settled
+from tests.erp.test_main_job import paid
+from tests.world import World
+
+
+def read_reference(world: World) -> None:
+    with tenant_scope(world.tenant.id):
+        connection_id = Connection.objects.get(system="d365").pk
+    reference.read(world.tenant.id, connection_id)
+
+
+def test_an_unmapped_component_names_kind_component_and_amount_and_goes_on_once_mapped(world: World):
+    entity = world.entity()
+    with tenant_scope(world.tenant.id):
+        draft = tables.new_draft(entity, world.today, copy_of=MappingTable.objects.get(), by="bob")
+        draft.rules.filter(kind="employee_tax").delete()
+        tables.approve(draft, "dana")
+    uuid = paid(world, entity)
+    run = world.run(uuid)
+    assert (run.state, run.reason) == ("blocked", "mapping")
+    assert "employee tax" in run.sentence.lower()
+    assert "Social Security" in run.sentence
+    assert any(char.isdigit() for char in run.sentence)
+    assert world.postings(uuid) == []
+    assert world.journals() == []
+    with tenant_scope(world.tenant.id):
+        repaired = tables.new_draft(entity, world.tomorrow, copy_of=MappingTable.objects.get(version=1), by="bob")
+        tables.approve(repaired, "dana")
+    world.hurry("erp.recheck")
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+    assert world.run(uuid).state == PayrollRun.State.READ
+
+
+def test_no_approved_version_is_said_and_waited_for(world: World):
+    entity = world.entity()
+    with tenant_scope(world.tenant.id):
+        assert tables.approved_table(entity, world.today) is not None
+    other = world.unmapped_entity("Harbor Logistics", company=1)
+    uuid = paid(world, other)
+    run = world.run(uuid)
+    assert (run.state, run.reason) == ("blocked", "mapping")
+    assert "No approved mapping version is valid on" in run.sentence
+    with tenant_scope(world.tenant.id):
+        table = world.map(other, version=1)
+        version_approved.send(sender=MappingTable, table=table)
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+
+
+def test_an_account_that_dynamics_does_not_have_is_named_and_waited_for(world: World):
+    entity = world.entity()
+    world.replace_mapping(entity, changed={"6100": "6177"})
+    uuid = paid(world, entity)
+    posting = world.posting(uuid)
+    assert (posting.state, posting.reason) == ("blocked", "reference")
+    assert "6177" in posting.sentence
+    assert world.journals() == []
+    world.d365.reference.add_account("6177", "Employer taxes, new", {})
+    read_reference(world)
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+
+
+def test_a_suspended_account_is_found_before_anything_is_sent(world: World):
+    entity = world.entity(approval="person")
+    uuid = paid(world, entity)
+    world.d365.reference.change_account("6100", {"IsSuspended": "Yes"}, "")
+    read_reference(world)
+    with tenant_scope(world.tenant.id):
+        phases.approve(Posting.objects.get(), "dana")
+    world.work()
+    posting = world.posting(uuid)
+    assert (posting.state, posting.reason) == ("blocked", "reference")
+    assert "6100" in posting.sentence
+    assert world.journals() == []
+
+
+def test_a_closed_period_is_said_and_waited_for(world: World):
+    entity = world.entity()
+    uuid = world.pay(entity)
+    check_date = world.check_date(uuid)
+    world.d365.reference.set_period("us01", check_date, "Closed")
+    read_reference(world)
+    world.hear(uuid)
+    world.work()
+    posting = world.posting(uuid)
+    assert (posting.state, posting.reason) == ("blocked", "period")
+    assert "closed" in posting.sentence.lower()
+    assert f"{check_date:%B %Y}" in posting.sentence
+    assert world.journals() == []
+    world.d365.reference.set_period("us01", check_date, "Open")
+    read_reference(world)
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+
+
+def test_totals_that_do_not_add_up_block_with_both_figures(world: World):
+    entity = world.entity()
+    payroll = world.gusto.create_payroll(entity.gusto_company_uuid)
+    uuid = payroll["payroll_uuid"]
+    world.gusto.process(uuid)
+    world.gusto.distort(uuid, "gross_pay", 1234)
+    world.hear(uuid)
+    world.work()
+    run = world.run(uuid)
+    assert (run.state, run.reason) == ("blocked", "tie_out")
+    assert "12.34" in run.sentence
+    assert world.postings(uuid) == []
+    assert world.journals() == []
+
+
+def test_a_wrong_secret_breaks_the_connection_with_the_vendors_words_and_heals(world: World):
+    entity = world.entity()
+    good = world.d365.facts()["client_secret"]
+    world.change_connection(client_secret="not-the-secret")
+    uuid = paid(world, entity)
+    posting = settled(world, uuid)
+    assert (posting.state, posting.reason) == ("blocked", "configuration")
+    with tenant_scope(world.tenant.id):
+        row = Connection.objects.get(system="d365")
+    assert row.health == Connection.Health.BROKEN
+    assert "7000215" in row.health_sentence or "secret" in row.health_sentence.lower()
+    assert "not-the-secret" not in row.health_sentence + posting.sentence
+    assert world.journals() == []
+    world.change_connection(client_secret=good)
+    read_reference(world)
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+    with tenant_scope(world.tenant.id):
+        assert Connection.objects.get(system="d365").health == Connection.Health.HEALTHY
+
+
+def test_nobody_approves_what_they_prepared(world: World):
+    entity = world.entity(approval="person")
+    uuid = paid(world, entity)
+    posting = world.posting(uuid)
+    assert posting.state == Posting.State.ALLOCATED
+    assert posting.prepared_by == ["bob"]
+    assert world.journals() == []
+    with tenant_scope(world.tenant.id):
+        with pytest.raises(phases.NotAllowed, match="You prepared this journal"):
+            phases.approve(Posting.objects.get(), "bob")
+        phases.approve(Posting.objects.get(), "dana")
+        with pytest.raises(phases.NotAllowed):
+            phases.approve(Posting.objects.get(), "erin")
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+
+
+def test_an_approval_can_be_taken_back_before_it_is_sent(world: World):
+    entity = world.entity(approval="person")
+    uuid = paid(world, entity)
+    with tenant_scope(world.tenant.id):
+        phases.approve(Posting.objects.get(), "dana")
+        phases.withdraw_approval(Posting.objects.get(), "dana")
+    world.work()
+    assert world.posting(uuid).state == Posting.State.ALLOCATED
+    assert world.journals() == []
+
+
+def test_a_posting_is_given_up_only_while_the_erp_holds_nothing(world: World):
+    entity = world.entity(approval="person")
+    uuid = paid(world, entity)
+    posting = world.posting(uuid)
+    phases.void(world.tenant.id, posting.pk, "bob", "paid by hand")
+    assert world.posting(uuid).state == Posting.State.VOIDED
+    world.hurry("erp.post")
+    assert world.journals() == []
+
+
+def test_a_sent_posting_is_asked_for_before_it_is_given_up(world: World):
+    entity = world.entity()
+    # The header arrives, its answer never does, and Dynamics then gives no clear answer either.
+    world.play("status_after", method="POST", path="/data/LedgerJournalHeaders", status=500)
+    world.play("status", method="POST", path=r"/data/\$batch", skip=1, times=200, status=500)
+    uuid = paid(world, entity)
+    posting = world.posting(uuid)
+    with tenant_scope(world.tenant.id):
+        Posting.objects.filter(pk=posting.pk).update(state="blocked", reason="unclear", settles_at=None)
+    world.server.faults.clear()
+    with pytest.raises(phases.NotAllowed, match="holds this journal"):
+        phases.void(world.tenant.id, posting.pk, "bob", "paid by hand")
+    with tenant_scope(world.tenant.id):
+        phases.replay(Posting.objects.get(), "bob")
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+
+
+def test_a_journal_that_somebody_deleted_is_noticed_and_not_sent_again(world: World):
+    entity = world.entity()
+    uuid = paid(world, entity)
+    posting = world.posting(uuid)
+    world.d365.delete_journal("us01", posting.document_number)
+    world.hurry("erp.post")
+    posting = world.posting(uuid)
+    assert (posting.state, posting.reason) == ("blocked", "removed")
+    world.hurry("erp.post")
+    assert world.journals() == []
+    with tenant_scope(world.tenant.id):
+        phases.replay(Posting.objects.get(), "bob")
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+
+
+def test_a_journal_that_somebody_changed_is_noticed(world: World):
+    entity = world.entity()
+    uuid = paid(world, entity)
+    posting = world.posting(uuid)
+    world.d365.delete_line("us01", posting.document_number, 1)
+    world.hurry("erp.post")
+    posting = world.posting(uuid)
+    assert (posting.state, posting.reason) == ("blocked", "unclear")
+    assert posting.document_number in posting.sentence
