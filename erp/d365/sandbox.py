@@ -10,8 +10,8 @@ below the prefix of the system:
     /_sandbox/...                           what a person in the forms, an administrator or a test does
     /                                       journals to look at, with a button that posts them
 
-Rules of `simulator-rules.json` and the tests that hold them: tests/erp/d365/test_sandbox_rules.py, one test per rule,
-named after it.
+Rules of `simulator-rules.json` and the tests that hold them: tests/erp/d365/test_sandbox_rules*.py, one test per rule,
+named after it (rule "hdr-3": `test_hdr_3`).
 """
 
 from __future__ import annotations
