@@ -39,12 +39,12 @@ class LegKind(enum.StrEnum):
 class TraceRow(NamedTuple):
     """How much of one payroll line stands in one journal line, and by which target of which rule.
 
-    `journal` is a position in `Allocation.journals`. `side` is the natural one and `amount` signed: a negative sum turns
-    the side of the journal line, not that of its rows. `journal_line` is the number of the journal line, 0 where the
-    rows of an account add up to 0.00 and make none.
+    `journal` is a position in `Allocation.journals`, None where a whole company code adds up to 0.00 and makes none.
+    `journal_line` is the number of the journal line, 0 where the rows of an account add up to 0.00 and make none. `side`
+    is the natural one and `amount` signed: a negative sum turns the side of the journal line, not that of its rows.
     """
 
-    journal: int
+    journal: int | None
     company_code: str
     main_account: str
     dimensions: Dimensions
@@ -173,7 +173,7 @@ class _Sum:
             text=line_text(self.legs, people=len(people)),
         )
 
-    def trace(self, journal: int, company_code: str, number: int) -> list[TraceRow]:
+    def trace(self, journal: int | None, company_code: str, number: int) -> list[TraceRow]:
         """One row per payroll line, rule and target, in this order."""
         # Parts of one line that went apart by job and meet here again are one row.
         amounts: dict[tuple[str, int], dict[int, int]] = {}
@@ -197,21 +197,22 @@ def _journals(header: PayrollHeader, kind: JournalKind, posting_date: date, legs
     trace: list[TraceRow] = []
     for company_code, sums in sorted(_sums(legs).items()):
         numbered = list(enumerate((total for total in sums if total.cents), start=1))
-        if not numbered:
-            continue
-        journal = Journal(
-            kind=kind,
-            company_code=company_code,
-            posting_date=posting_date,
-            document_date=header.check_date,
-            currency=header.currency,
-            header_text=header_text(header),
-            lines=tuple(total.journal_line(number, employees) for number, total in numbered),
-            posting_key=posting_key(header.company_uuid, header.payroll_uuid, kind, company_code, sequence=1),
-        )
+        position = len(journals) if numbered else None
         for number, total in [*numbered, *((0, total) for total in sums if not total.cents)]:
-            trace += total.trace(len(journals), company_code, number)
-        journals.append(journal)
+            trace += total.trace(position, company_code, number)
+        if numbered:
+            journals.append(
+                Journal(
+                    kind=kind,
+                    company_code=company_code,
+                    posting_date=posting_date,
+                    document_date=header.check_date,
+                    currency=header.currency,
+                    header_text=header_text(header),
+                    lines=tuple(total.journal_line(number, employees) for number, total in numbered),
+                    posting_key=posting_key(header.company_uuid, header.payroll_uuid, kind, company_code, sequence=1),
+                )
+            )
     if problems := [_residual(journal) for journal in journals if residual(journal.lines)]:
         return Allocation(problems=tuple(problems))
     return Allocation(tuple(journals), trace=tuple(trace))

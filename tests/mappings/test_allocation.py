@@ -355,6 +355,20 @@ LEDGERS = {
         US01  credit  2110  -  46.60
         """,
     ),
+    "what belongs to no person goes to the default company code": (
+        """
+        earning       Casual labor    - J2 Ops  100.00
+        employer_tax  FUTA            - - Ops   3.00
+        net_pay       Direct Deposit  - - Ops   100.00
+        """,
+        table(DEFAULT_RULES.replace("debit 6000", "debit 6000 company_code=@job"), "job  J2  company_code  US02"),
+        """
+        US01  debit   6100  -  3.00
+        US01  credit  2110  -  3.00
+        US02  debit   6000  -  100.00
+        US02  credit  2110  -  100.00
+        """,
+    ),
     "a reimbursement may name its own company code, and net pay follows it": (
         """
         earning        Salary          E01 J1 Ops  1000.00
@@ -649,6 +663,21 @@ def test_amounts_that_cancel_each_other_are_traced_without_a_line() -> None:
     assert [(row.line, row.journal_line) for row in allocation.trace if row.main_account == "6020"] == [(2, 0), (3, 0)]
 
 
+def test_a_company_code_where_everything_cancels_has_no_journal_but_a_trace() -> None:
+    lines = """
+        earning        Salary          E01 J1 Ops  500.00
+        reimbursement  Travel          E01 J1 Ops  40.00
+        reimbursement  Travel          E01 J1 Ops  -40.00
+        net_pay        Direct Deposit  E01 - Ops   500.00
+        """
+    allocation = allocate(run(lines), table(DEFAULT_RULES.replace("debit 6300", "debit 6300 company_code=US02")))
+    assert [journal.company_code for journal in allocation.journals] == ["US01"]
+    assert [(row.line, row.journal, row.company_code) for row in allocation.trace if row.main_account == "6300"] == [
+        (2, None, "US02"),
+        (3, None, "US02"),
+    ]
+
+
 # Problems
 
 
@@ -772,6 +801,21 @@ def test_the_missing_side_is_said_where_a_line_has_two() -> None:
     )
 
 
+def test_a_line_with_a_problem_on_its_debit_side_is_not_reported_for_its_credit_side_too() -> None:
+    lines = """
+        earning       Hours  E01 J1 Ops  100.00
+        earning       Hours  E01 J2 Ops  100.00
+        employer_tax  FUTA   E01 - Ops   3.00
+        net_pay       Check  E01 - Ops   200.00
+        """
+    rules = DEFAULT_RULES.replace(
+        "R03  employer_tax           -  debit 6100; credit 2110", "R03  employer_tax  job=J1  debit 6100"
+    )
+    assert "employer_tax  job=J1" in rules
+    (finding,) = allocate(run(lines), table(rules)).findings
+    assert (finding.kind.value, finding.line.number, finding.side) == ("gap", 3, Side.DEBIT)
+
+
 TWO_CODES = """
     R01  earning       -  debit 6000 company_code=@job
     R02  employee_tax  -  credit 2110
@@ -805,20 +849,42 @@ def test_wages_of_both_signs_within_one_company_code_matter_only_to_employer_cos
 
 def test_negative_wages_weigh_by_their_absolute_amount() -> None:
     lines = """
-        earning       Hours           E01 J1 Ops  -60.00
-        earning       Hours           E01 J2 Ops  -40.00
-        employee_tax  FICA            E01 - Ops   -10.00
-        net_pay       Direct Deposit  E01 - Ops   -90.00
+        earning       Hours           E01 J1 Ops  -540.00
+        earning       Hours           E01 J2 Ops  -262.50
+        employee_tax  FICA            E01 - Ops   -49.76
+        net_pay       Direct Deposit  E01 - Ops   -752.74
         """
     correction = run(lines, payroll_type="off_cycle", off_cycle_reason="Wage correction")
-    assert ledger(allocate(correction, table(TWO_CODES, JOBS))) == expected(
+    rules = TWO_CODES.replace("R02  employee_tax  -  credit 2110", "R02  employee_tax  -  credit 2130")
+    assert ledger(allocate(correction, table(rules, JOBS))) == expected(
         """
-        US01  debit   2110  -  60.00
-        US01  credit  6000  -  60.00
-        US02  debit   2110  -  40.00
-        US02  credit  6000  -  40.00
+        US01  debit   2110  -  506.52
+        US01  debit   2130  -  33.48
+        US01  credit  6000  -  540.00
+        US02  debit   2110  -  246.22
+        US02  debit   2130  -  16.28
+        US02  credit  6000  -  262.50
         """
     )
+
+
+def test_an_odd_cent_goes_by_the_job_not_by_the_order_of_lines() -> None:
+    lines = """
+        earning       Hours           E01 J2 Cafe  100.00
+        earning       Hours           E01 J1 Cafe  100.00
+        employer_tax  FUTA            E01 - Cafe   0.01
+        net_pay       Direct Deposit  E01 - Cafe   200.00
+        """
+    rules = DEFAULT_RULES.replace("debit 6100", "debit 6100 CostCenter=@job")
+    allocation = allocate(run(lines), table(rules, "job  J1  CostCenter  310\n job  J2  CostCenter  320"))
+    assert "US01  debit  6100  CostCenter=310  0.01" in ledger(allocation)
+
+
+def test_wages_that_nobody_catches_are_not_reported_as_wages_of_both_signs_too() -> None:
+    lines = "earning  Hours  E01 J2 Ops  100.00\n earning  Hours  E01 J9 Ops  -20.00\n net_pay  Check  E01 - Ops  80.00"
+    _, kind, sentence = one_problem(lines, table(TWO_CODES, JOBS))
+    assert kind == "crosswalk_gap"
+    assert sentence == 'Job "J9" has no company code in the crosswalk. 1 employee, -20.00. Nothing was sent.'
 
 
 @pytest.mark.parametrize("amount", ["70.001", "NaN", "Infinity"])
@@ -866,6 +932,8 @@ def test_a_person_who_does_not_balance_stops_the_run() -> None:
         )
     ]
     assert [str(finding.amount) for finding in allocation.findings] == ["0.02", "50.00"]
+    backwards = replace(run(lines), lines=run(lines).lines[::-1])
+    assert repr(allocate(backwards, table())) == repr(allocation)
 
 
 def test_a_gap_is_not_reported_as_a_difference_too() -> None:
@@ -1075,7 +1143,8 @@ def test_every_company_code_balances_and_every_cent_is_traced_once(header: Payro
         )
         assert row.amount != 0
         assert row.amount.as_tuple().exponent == -2
-        assert row.company_code == allocation.journals[row.journal].company_code
+        if row.journal is not None:
+            assert row.company_code == allocation.journals[row.journal].company_code
     assert len(keys) == len(allocation.trace)
     for line in header.lines:
         for side in SIDES[line.kind]:
@@ -1090,12 +1159,13 @@ def test_every_company_code_balances_and_every_cent_is_traced_once(header: Payro
 @given(payroll_runs(), mapping_tables())
 def test_a_journal_line_is_the_sum_of_its_trace(header: PayrollHeader, rules: Table) -> None:
     allocation = allocate(header, rules)
-    sums: dict[tuple[int, int], Decimal] = defaultdict(D)
+    sums: dict[tuple[int | None, int], Decimal] = defaultdict(D)
     for row in allocation.trace:
         sums[row.journal, row.journal_line] += row.amount if row.side == Side.DEBIT else -row.amount
-        if row.journal_line:
+        if row.journal is not None and row.journal_line:
             line = allocation.journals[row.journal].lines[row.journal_line - 1]
             assert (line.main_account, line.dimensions) == (row.main_account, row.dimensions)
+    assert sums.pop((None, 0), D(0)) == 0
     for position, journal in enumerate(allocation.journals):
         assert sums.pop((position, 0), D(0)) == 0
         for line in journal.lines:

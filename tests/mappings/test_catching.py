@@ -128,6 +128,13 @@ def test_what_the_crosswalk_lacks_is_named_completely() -> None:
     assert uncaught.missing == (("location", "Reno", "Site"), ("job", "Trainer", "company_code"))
 
 
+def test_dimensions_are_sorted_by_name() -> None:
+    target = Target(1, Decimal(100), "6000", (("Site", "10"), ("CostCenter", "20")))
+    caught = catcher(replace(rule("R1"), debit=(target,))).catch(LINE, Side.DEBIT, LINE.job, "US01")
+    assert isinstance(caught, Caught)
+    assert caught.landings.keys[0].dimensions == (("CostCenter", "20"), ("Site", "10"))
+
+
 def test_each_line_is_answered_by_its_own_values() -> None:
     """Answers are kept per combination of values; one person's answer is never given to another."""
     target = Target(1, Decimal(100), "6000", (("CostCenter", "@department"),), "@job")

@@ -18,7 +18,7 @@ from mappings.allocation import Allocation, allocate, contra_rows
 from mappings.journal import Journal, reversed_journal
 from mappings.payroll import LineKind, PayrollHeader, PayrollLine
 from mappings.table import Credits, Journals, Lines, Policy, PostingDate, Straddle, Table, choose_version
-from mappings.table_csv import read_crosswalks_csv, read_mapping_csv, tables
+from mappings.table_csv import CrosswalkRow, read_crosswalks_csv, read_mapping_csv, tables
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "shared" / "accounting" / "examples"
 
@@ -63,7 +63,7 @@ def example(number: str) -> Example:
     policy = tomllib.loads((folder / "policy.toml").read_text(encoding="utf-8"))
     mapping_rows, errors = read_mapping_csv((folder / "mapping.csv").read_text(encoding="utf-8"))
     assert errors == []
-    crosswalk_rows = []
+    crosswalk_rows: list[CrosswalkRow] = []
     if (folder / "crosswalks.csv").exists():
         crosswalk_rows, errors = read_crosswalks_csv((folder / "crosswalks.csv").read_text(encoding="utf-8"))
         assert errors == []
