@@ -7,14 +7,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.db import connection
@@ -53,6 +59,38 @@ DEPARTMENTS = {
     "Production": "100", "Sales": "200", "Engineering": "300", "Front of House": "400", "Administration": "500",
     "Warehouse": "600", "Customer Care": "700", "Research & Development": "800", "(none)": "990",
 }  # fmt: skip
+
+
+WORKER = """
+import time, django
+django.setup()
+from audit import work
+while True:
+    if not work.drain(5):
+        time.sleep(0.02)
+"""
+
+
+@contextmanager
+def own_process(argv: list[str], public_url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours on the test's database, in a process group of its own; gone with its children afterwards."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    environment = {
+        **os.environ,
+        "DATABASE_URL": urlunsplit(url._replace(path="/" + connection.settings_dict["NAME"])),
+        "DJANGO_SETTINGS_MODULE": "connector_site.settings",
+        "MLC_PUBLIC_URL": public_url,
+        "MLC_SETTLING_SECONDS": "0",
+        "MLC_LOG_LEVEL": "ERROR",
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+    }
+    process = subprocess.Popen(argv, env=environment, start_new_session=True)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @dataclass
@@ -213,6 +251,19 @@ class World:
     def work(self) -> int:
         """Let a worker do everything that is due."""
         return work.drain(seconds=60)
+
+    @contextmanager
+    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker in a process of its own on the test's database, to be killed; it works off what is due until then."""
+        with own_process([sys.executable, "-c", WORKER], self.public_url) as process:
+            yield process
+
+    def lease_ends(self) -> None:
+        """As if the lease of every killed worker had ended: its work is free to be taken over."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE audit_workitem SET leased_until = clock_timestamp() - interval '1 second' WHERE state = 'running'"
+            )
 
     def hurry(self, kind: str = "") -> int:
         """Make waiting work due now, and do it."""
