@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from audit import trail, work
 from erp import posting as phases
+from erp.building import replay_run
 from erp.models import Posting
 from gusto.models import PayrollRun
 from tenants.models import Tenant
@@ -48,14 +48,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{tenant.slug}: posting {what} is replayed.")
         runs = PayrollRun.objects.filter(payroll_uuid=what)
         for run in runs:
-            if run.source != PayrollRun.Source.API:
-                raise CommandError(f"{tenant.slug}: this payroll run came from a file; upload it again instead.")
-            work.enqueue("gusto.read_payroll", str(run.pk), tenant_id=tenant.id)
-            trail.record(
-                "payroll_run.replayed",
-                subject="payroll_run",
-                subject_id=str(run.pk),
-                check_date=run.check_date or "not known",
-            )
+            replay_run(run, NAME)
             self.stdout.write(f"{tenant.slug}: payroll run {what} is read again.")
         return len(postings) + len(runs)
