@@ -122,6 +122,22 @@ def enqueue(kind: str, ref: str = "", *, tenant_id: uuid.UUID | str | None, due_
         transaction.on_commit(ring)
 
 
+def ensure(kind: str, ref: str = "", *, tenant_id: uuid.UUID | str | None) -> None:
+    """Make recurring work due unless it waits or runs already; what waits keeps its moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO audit_workitem (tenant_id, kind, ref, state, due_at, attempts, sentence, created_at)
+            SELECT %s::uuid, %s, %s, 'ready', clock_timestamp(), 0, '', clock_timestamp()
+            WHERE NOT EXISTS (SELECT 1 FROM audit_workitem WHERE state IN ('ready', 'running') AND kind = %s AND ref = %s
+                              AND tenant_id IS NOT DISTINCT FROM %s::uuid)
+            ON CONFLICT DO NOTHING""",
+            [str(tenant_id) if tenant_id else None, kind, ref, kind, ref, str(tenant_id) if tenant_id else None],
+        )
+        is_new = cursor.rowcount > 0
+    if is_new:
+        transaction.on_commit(ring)
+
+
 def ring() -> None:
     """Wake a worker, unless a bell is already waiting to be heard. A lost ring is the sweep's business."""
     from django_q.tasks import async_task  # noqa: PLC0415 - django-q2 reads settings and models when imported

@@ -139,7 +139,10 @@ class Progress:
     """
 
     def __init__(
-        self, values: Mapping[str, Any], save: Callable[[dict[str, Any]], None], guard: Callable[[], None] = lambda: None
+        self,
+        values: Mapping[str, Any],
+        save: Callable[[dict[str, Any]], None],
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
         self._values = dict(values)
         self._save = save

@@ -23,6 +23,7 @@ from audit.checks import mark_broken, mark_healthy
 from audit.exchange import Misconfigured, RecordedSession
 from erp.connector import Access, Connector, Reference, connector_class
 from erp.models import ReferenceSnapshot
+from gusto.models import PayrollRun
 from mappings.models import Dimension, DimensionValue, FiscalPeriod, MainAccount
 from tenants.checks import Check
 from tenants.models import Connection, LegalEntity
@@ -32,6 +33,9 @@ from tenants.scope import tenant_scope
 FRESH_FOR = timedelta(hours=1)
 #: How often they are read without any need, so that a gap shows before the next payroll does.
 READ_EVERY = timedelta(hours=24)
+#: While a payroll is under way they are read as often as Gusto is swept: until two days after its check date.
+READ_EVERY_BUSY = timedelta(hours=1)
+BUSY_DAYS_AFTER_CHECK_DATE = 2
 
 
 @contextmanager
@@ -119,16 +123,21 @@ def ensure_fresh(tenant_id: uuid.UUID, connection_id: int) -> None:
 
 
 def read_reference(claim: work.Claim) -> work.Later | None:
-    """Work item erp.read_reference: read now, and again in a day."""
+    """Work item erp.read_reference: read now, and again in an hour while a payroll is under way, else in a day."""
     assert claim.tenant_id is not None
     with tenant_scope(claim.tenant_id):
         if not Connection.objects.filter(pk=int(claim.ref)).exists():
             return None
+        last_busy_date = timezone.localdate() - timedelta(days=BUSY_DAYS_AFTER_CHECK_DATE)
+        is_busy = PayrollRun.objects.filter(
+            legal_entity__erp_connection_id=int(claim.ref), check_date__gte=last_busy_date
+        ).exists()
+    sentence = ""
     try:
         read(claim.tenant_id, int(claim.ref))
     except Misconfigured as error:
-        return work.Later(timezone.now() + READ_EVERY, error.sentence)
-    return work.Later(timezone.now() + READ_EVERY)
+        sentence = error.sentence
+    return work.Later(timezone.now() + (READ_EVERY_BUSY if is_busy else READ_EVERY), sentence)
 
 
 def save(connection_id: int, reference: Reference) -> bool:

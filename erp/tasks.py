@@ -7,12 +7,14 @@ from typing import Any
 from audit import work
 from erp import building, posting, reference, reversal
 from erp.connector import CONNECTORS
+from erp.models import Posting
 from gusto.models import PayrollRun
 from gusto.signals import payroll_changed, payroll_processed
 from mappings.models import MappingTable
 from mappings.signals import version_approved
 from tenants import checks
-from tenants.models import Connection, LegalEntity
+from tenants.models import Connection, LegalEntity, Tenant
+from tenants.scope import tenant_scope
 from tenants.signals import connection_healed
 
 
@@ -29,6 +31,22 @@ def register() -> None:
     payroll_processed.connect(_on_processed, dispatch_uid="erp")
     payroll_changed.connect(_on_changed, dispatch_uid="erp")
     version_approved.connect(_on_version_approved, dispatch_uid="erp")
+
+
+def schedule_all() -> None:
+    """Make the work due that should be waiting and is not: reference data of every ERP connection, every posting that is
+    on its way, every run that was read and never allocated. Outside any scope; safe at any time.
+    """
+    for tenant_id in Tenant.objects.filter(is_installation=False).values_list("pk", flat=True):
+        with tenant_scope(tenant_id):
+            for pk in Connection.objects.filter(system__in=list(CONNECTORS)).values_list("pk", flat=True):
+                work.ensure("erp.read_reference", str(pk), tenant_id=tenant_id)
+            moving = [Posting.State.APPROVED, Posting.State.SENDING, Posting.State.ENTERED]
+            for pk in Posting.objects.filter(state__in=moving).values_list("pk", flat=True):
+                work.ensure("erp.post", str(pk), tenant_id=tenant_id)
+            unbuilt = PayrollRun.objects.filter(state=PayrollRun.State.READ, postings__isnull=True)
+            for pk in unbuilt.values_list("pk", flat=True):
+                work.ensure("erp.allocate", str(pk), tenant_id=tenant_id)
 
 
 def _on_healed(sender: type[Connection], connection_id: int, **_: Any) -> None:

@@ -7,7 +7,6 @@ that a processed payroll is found even if no notice of it ever existed (invarian
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,7 +17,7 @@ from django.utils import timezone
 
 from audit import work
 from audit.exchange import Misconfigured, Rejected, TemporaryFailure
-from audit.models import AuditEntry, WorkItem
+from audit.models import AuditEntry
 from audit.trail import record
 from audit.work import Claim, Later
 from gusto import notices
@@ -313,17 +312,7 @@ def schedule_all() -> None:
     """
     if not GustoApplication.objects.filter(is_active=True).exists():
         return
-    wanted: list[tuple[str, str, uuid.UUID | None]] = [("gusto.feed", "", None), ("gusto.subscribe", "", None)]
-    wanted += [
-        ("gusto.sweep", str(legal_entity_id), tenant_id)
-        for legal_entity_id, tenant_id in CompanyRoute.objects.values_list("legal_entity_id", "tenant_id")
-    ]
-    waiting = set(
-        WorkItem.objects.filter(
-            kind__in=["gusto.feed", "gusto.subscribe", "gusto.sweep"],
-            state__in=[WorkItem.State.READY, WorkItem.State.RUNNING],
-        ).values_list("kind", "ref", "tenant_id")
-    )
-    for kind, ref, tenant_id in wanted:
-        if (kind, ref, tenant_id) not in waiting:
-            work.enqueue(kind, ref, tenant_id=tenant_id)
+    work.ensure("gusto.feed", tenant_id=None)
+    work.ensure("gusto.subscribe", tenant_id=None)
+    for legal_entity_id, tenant_id in CompanyRoute.objects.values_list("legal_entity_id", "tenant_id"):
+        work.ensure("gusto.sweep", str(legal_entity_id), tenant_id=tenant_id)

@@ -272,3 +272,16 @@ def test_many_workers_do_each_item_exactly_once(registered):
         thread.join()
     assert sorted(done, key=int) == [str(number) for number in range(60)]
     assert WorkItem.objects.filter(state="done").count() == 60
+
+
+def test_recurring_work_is_made_once_and_keeps_its_moment(db):
+    later = timezone.now() + timedelta(hours=3)
+    work.ensure("test.kind", "1", tenant_id=None)
+    work.ensure("test.kind", "1", tenant_id=None)
+    WorkItem.objects.update(due_at=later)
+    work.ensure("test.kind", "1", tenant_id=None)
+    item = WorkItem.objects.get()
+    assert item.due_at == later
+    WorkItem.objects.update(state=WorkItem.State.EXHAUSTED)
+    work.ensure("test.kind", "1", tenant_id=None)
+    assert WorkItem.objects.filter(state=WorkItem.State.READY).count() == 1
