@@ -25,6 +25,7 @@ from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 
 from audit import trail
+from mappings.faults import day_words
 from mappings.forms import (
     CRITERIA,
     CopyForm,
@@ -97,7 +98,7 @@ class MappingTableAdmin(RoleAdmin):
     list_display = (
         "version_shown",
         "legal_entity",
-        "valid_from",
+        "valid_from_shown",
         "state_shown",
         "rules_shown",
         "created_by",
@@ -129,6 +130,10 @@ class MappingTableAdmin(RoleAdmin):
     @display(description="Version", ordering="version")
     def version_shown(self, table: MappingTable) -> str:
         return str(table)
+
+    @display(description="Valid from", ordering="valid_from")
+    def valid_from_shown(self, table: MappingTable) -> str:
+        return day_words(table.valid_from)
 
     @display(description="State", ordering="state")
     def state_shown(self, table: MappingTable) -> str:
@@ -238,10 +243,12 @@ class MappingTableAdmin(RoleAdmin):
                 for problem in refused.problems:
                     messages.error(request, problem.sentence)
             else:
-                messages.success(request, f"{table} is approved. It serves check dates from {table.valid_from} on.")
+                messages.success(
+                    request, f"{table} is approved. It serves check dates from {day_words(table.valid_from)} on."
+                )
             return self._back(table)
         context = {"table": table, "problems": approval_problems(table, by), "rules": table.rules.count()}
-        return self._page(request, "mappings/approve.html", f"Approve {table}", table, context)
+        return self._page(request, "mappings/approve.html", f"Approve {str(table).lower()}", table, context)
 
     def copy(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """A new draft with the rules, crosswalk and policy of a version."""
@@ -254,7 +261,9 @@ class MappingTableAdmin(RoleAdmin):
             draft = new_draft(table.legal_entity, form.cleaned_data["valid_from"], copy_of=table, by=by)
             messages.success(request, f"{draft} is a draft, a copy of {str(table).lower()}.")
             return self._back(draft)
-        return self._page(request, "mappings/copy.html", f"Copy {table}", table, {"table": table, "form": form})
+        return self._page(
+            request, "mappings/copy.html", f"Copy {str(table).lower()}", table, {"table": table, "form": form}
+        )
 
     def export(self, request: HttpRequest, object_id: int, what: str, form: str) -> HttpResponse:
         """A version's rules or crosswalk as a file that can be imported again."""
@@ -450,8 +459,8 @@ class MappingRuleAdmin(SheetAdmin):
     form = MappingRuleForm
     resource_classes = (MappingRuleResource,)
     list_display = (
-        "rule", "kind", "component", "department", "job", "location", "side", "target", "percent_shown", "main_account",
-        "dimensions", "company_code", "version_shown",
+        "rule", "version_shown", "kind", "component", "department", "job", "location", "side", "target",
+        "percent_shown", "main_account", "dimensions", "company_code",
     )  # fmt: skip
     list_filter = (
         ("mapping_table", RelatedDropdownFilter),

@@ -7,6 +7,7 @@ criteria in all its rows, and two rules must not catch the same lines equally we
 from __future__ import annotations
 
 import base64
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -21,7 +22,16 @@ from mappings.models import Crosswalk, MappingRule, MappingTable
 from mappings.payroll import LineKind, Side
 from mappings.table import PRECEDENCE, fold, looked_up
 from mappings.table_csv import MappingRow, read_crosswalk_rows, read_mapping_rows
-from mappings.tables import chart_for, crosswalk_cells, crosswalk_of, rule_cells, rule_of, table_of, table_of_rows
+from mappings.tables import (
+    chart_for,
+    crosswalk_cells,
+    crosswalk_of,
+    percent_text,
+    rule_cells,
+    rule_of,
+    table_of,
+    table_of_rows,
+)
 from tenants.admin import TenantForm
 from tenants.models import LegalEntity
 
@@ -54,6 +64,11 @@ class MappingRuleForm(RowForm):
     """
 
     siblings: list[MappingRule]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["percent"] = Decimal(percent_text(self.instance.percent))
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()

@@ -157,10 +157,19 @@ class _SheetResource(ModelResource):
                 removed.diff = self._differences(cells, cells)
                 result.append_row_result(removed)
                 result.increment_row_result_total(removed)
+        self._leave_out_empty_columns(result)
         if kwargs.get("dry_run"):
             result.summaries = tuple(self._summary(plan) for plan in self.judged.plans)
         else:
             write_all(self.judged.plans, self.by, kwargs.get("file_name") or self.file, digest_of(self.sheet.text))
+
+    def _leave_out_empty_columns(self, result: PreviewResult) -> None:
+        """Twenty columns are wider than a screen, and most of them are empty in most files."""
+        diffs = [row.diff for row in result.rows]
+        shown = [at for at in range(len(self.columns)) if any(any(diff[at]) for diff in diffs)]
+        result.diff_headers = [self.columns[at] for at in shown]
+        for row in result.rows:
+            row.diff = [row.diff[at] for at in shown]
 
     def _summary(self, plan: VersionPlan) -> VersionSummary:
         after = {self._key(cells): cells for mine, cells in self.after.values() if mine is plan}

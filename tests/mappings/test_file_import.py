@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime
 import io
+import threading
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from openpyxl import Workbook, load_workbook
 
 from audit.models import AuditEntry
 from audit.trail import sentence
-from mappings.file_import import FileError, import_csv
+from mappings.file_import import FileError, ImportOutcome, import_csv
 from mappings.models import Crosswalk, Dimension, DimensionValue, MainAccount, MappingRule, MappingTable
 from mappings.sheets import CsvSheet, ExcelSheet, cell_text
 from mappings.table import Policy
@@ -297,6 +299,32 @@ def test_a_file_that_fits_the_ledger_is_imported(bakery, ledger):
 def test_an_account_that_is_closed_is_a_problem_of_the_draft_not_of_the_file(bakery, ledger):
     MainAccount.objects.filter(number="2110").update(is_active=False)
     assert imported(bakery).errors == ()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_imports_at_the_same_moment_make_one_draft(tenant):
+    with tenant_scope(tenant.id):
+        entity = LegalEntity.objects.create(name="Acme Bakery Inc.", company_code="1000")
+    both_ready = threading.Barrier(2)
+    outcomes: list[ImportOutcome] = []
+
+    def run(by: str) -> None:
+        try:
+            with tenant_scope(tenant.id):
+                both_ready.wait(timeout=30)
+                outcomes.append(import_csv(entity, MAPPING, CROSSWALKS, by, "mapping.csv"))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("alice", "bob")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sorted(len(outcome.changed) for outcome in outcomes) == [0, 1]
+    with tenant_scope(tenant.id):
+        assert MappingTable.objects.count() == 1
+        assert MappingRule.objects.count() == 4
 
 
 # Excel
