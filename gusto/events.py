@@ -127,7 +127,7 @@ def _announce(legal_entity_id: int, company_uuid: str, payroll_uuid: str, source
     _read_again(run)
     if is_new:
         record(
-            "payroll_run.announced", subject="payroll_run", subject_id=str(run.pk), payroll=payroll_uuid, source=source
+            "payroll_run.announced", subject="payroll_run", subject_id=payroll_uuid, payroll=payroll_uuid, source=source
         )
 
 
