@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import html
 import re
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -38,7 +39,8 @@ CROSSWALK = "/console/mappings/crosswalk/"
 @pytest.fixture
 def entity(tenant) -> LegalEntity:
     with tenant_scope(tenant.id):
-        return LegalEntity.objects.create(name="Acme Bakery Inc.", company_code="1000")
+        made: LegalEntity = LegalEntity.objects.create(name="Acme Bakery Inc.", company_code="1000")
+        return made
 
 
 @pytest.fixture
@@ -82,18 +84,21 @@ def rule_form(table: MappingTable, **values) -> dict[str, str]:
 
 def changed_by(tenant, table: MappingTable) -> list[str]:
     with tenant_scope(tenant.id):
-        return MappingTable.objects.get(pk=table.pk).changed_by
+        names: list[str] = MappingTable.objects.get(pk=table.pk).changed_by
+        return names
 
 
 def last_entry(tenant) -> tuple[str, str]:
     with tenant_scope(tenant.id):
         entry = AuditEntry.objects.first()
+        assert entry is not None
         return entry.actor, sentence(entry)
 
 
 def row(tenant, table: MappingTable, name: str, side: str = "debit") -> MappingRule:
     with tenant_scope(tenant.id):
-        return MappingRule.objects.get(mapping_table=table, rule=name, side=side)
+        found: MappingRule = MappingRule.objects.get(mapping_table=table, rule=name, side=side)
+        return found
 
 
 # Reading
@@ -268,8 +273,7 @@ def test_approvers_and_auditors_change_nothing(tenant, draft, name, request):
         (f"{TABLES}{draft.pk}/copy/", {"valid_from": "2026-07-01"}),
     ):
         assert client.post(address, data).status_code == 403, address
-    data = {"action": "delete_selected", "_selected_action": [rule.pk], "post": "yes"}
-    client.post(RULES, data)
+    client.post(RULES, {"action": "delete_selected", "_selected_action": [rule.pk], "post": "yes"})
     assert row(tenant, draft, "R01").main_account == "6000"
     assert changed_by(tenant, draft) == ["fred"]
     with tenant_scope(tenant.id):
@@ -285,7 +289,7 @@ def test_an_approved_version_cannot_be_edited_by_anybody(tenant, draft):
         )
         approve(draft, by="dana")
     rule = row(tenant, draft, "R01")
-    for address, data in (
+    posts: list[tuple[str, Any]] = [
         (f"{RULES}{rule.pk}/change/", rule_form(draft, rule="R01", main_account="6010")),
         (f"{RULES}{rule.pk}/delete/", {"post": "yes"}),
         (f"{CROSSWALK}{entry.pk}/change/", {"source_kind": "job"}),
@@ -293,7 +297,8 @@ def test_an_approved_version_cannot_be_edited_by_anybody(tenant, draft):
         (f"{TABLES}{draft.pk}/change/", {"valid_from": "2027-01-01"}),
         (f"{TABLES}{draft.pk}/delete/", {"post": "yes"}),
         (RULES, {"action": "delete_selected", "_selected_action": [rule.pk], "post": "yes"}),
-    ):
+    ]
+    for address, data in posts:
         assert client.post(address, data).status_code == 403, address
     refused = client.post(f"{RULES}add/", rule_form(draft))
     assert "not one of the available choices" in text_of(refused)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import io
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from django.db import connection
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook, load_workbook  # type: ignore[import-untyped]
 
 from audit.models import AuditEntry
 from audit.trail import sentence
@@ -43,7 +44,7 @@ CROSSWALKS = (
 
 
 @pytest.fixture
-def bakery(tenant) -> LegalEntity:
+def bakery(tenant) -> Iterator[LegalEntity]:
     with tenant_scope(tenant.id):
         yield LegalEntity.objects.create(name="Acme Bakery Inc.", company_code="1000")
 
@@ -51,7 +52,7 @@ def bakery(tenant) -> LegalEntity:
 @pytest.fixture
 def ledger(bakery) -> Connection:
     """Reference data with a few accounts, one dimension and its values."""
-    connection = Connection.objects.create(system="a_ledger", name="Books")
+    connection: Connection = Connection.objects.create(system="a_ledger", name="Books")
     bakery.erp_connection = connection
     bakery.save()
     for number, name in (("0600", "Wages"), ("6000", "Wages, shop"), ("6100", "Payroll taxes"), ("2110", "Clearing")):
@@ -330,7 +331,7 @@ def test_two_imports_at_the_same_moment_make_one_draft(tenant):
 # Excel
 
 
-def excel(lines: list[list[object]], formats: dict[tuple[int, int], str] | None = None) -> bytes:
+def excel(lines: Sequence[Sequence[object]], formats: dict[tuple[int, int], str] | None = None) -> bytes:
     book = Workbook()
     for line in lines:
         book.active.append(line)
@@ -344,8 +345,8 @@ def excel(lines: list[list[object]], formats: dict[tuple[int, int], str] | None 
 def test_what_excel_makes_of_cells_is_read_as_a_person_sees_it(bakery):
     header = HEADER.strip().split(",")
     filler = [None] * 8
-    lines = [
-        header,
+    lines: list[list[object]] = [
+        [*header],
         [MIDNIGHT, "R01", "earning", *filler, "debit", 1, 0.6, 600, "CostCenter=100", None, None],
         [],
         [datetime.date(2026, 1, 1), "R01", "earning", *filler, "debit", 2, 40, "0601", None, None, None],
@@ -363,7 +364,7 @@ def test_what_excel_makes_of_cells_is_read_as_a_person_sees_it(bakery):
 
 
 def test_rows_of_an_excel_file_are_counted_as_excel_counts_them(bakery):
-    lines: list[list[object]] = [line.split(",") for line in changed(4, "kind", "tax").splitlines()]
+    lines = [line.split(",") for line in changed(4, "kind", "tax").splitlines()]
     lines.insert(2, [])
     sheet = ExcelSheet().create_dataset(excel(lines))
     assert [(error.row, error.column) for error in imported(bakery, sheet.text, "").errors] == [(5, "kind")]

@@ -39,12 +39,14 @@ def scope(tenant):
 
 @pytest.fixture
 def bakery(scope) -> LegalEntity:
-    return LegalEntity.objects.create(name="Acme Bakery Inc.", company_code="1000")
+    made: LegalEntity = LegalEntity.objects.create(name="Acme Bakery Inc.", company_code="1000")
+    return made
 
 
 def rule(table: MappingTable, name: str = "R01", kind: str = "earning", side: str = "debit", **more) -> MappingRule:
     values = {"main_account": "6000", **more}
-    return MappingRule.objects.create(mapping_table=table, rule=name, kind=kind, side=side, **values)
+    made: MappingRule = MappingRule.objects.create(mapping_table=table, rule=name, kind=kind, side=side, **values)
+    return made
 
 
 def small_draft(entity: LegalEntity, valid_from: datetime.date = JANUARY, by: str = "bob") -> MappingTable:
@@ -148,7 +150,9 @@ def test_an_approved_version_serves_its_check_dates(bakery):
     assert approved_table(bakery, datetime.date(2025, 12, 31)) is None
     assert approved_table(bakery, JANUARY) == first
     assert approved_table(bakery, datetime.date(2026, 6, 30)) == first
-    assert approved_table(bakery, JULY).version == 2
+    july = approved_table(bakery, JULY)
+    assert july is not None
+    assert july.version == 2
 
 
 def test_another_legal_entitys_version_is_not_used(bakery):
