@@ -71,11 +71,10 @@ while True:
 """
 
 
-@contextmanager
-def own_process(argv: list[str], public_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of ours on the test's database, in a process group of its own; gone with its children afterwards."""
+def own_environment(public_url: str, **variables: str) -> dict[str, str]:
+    """The environment of a process of ours on the test's database; `variables` override."""
     url = urlsplit(os.environ["DATABASE_URL"])
-    environment = {
+    return {
         **os.environ,
         "DATABASE_URL": urlunsplit(url._replace(path="/" + connection.settings_dict["NAME"])),
         "DJANGO_SETTINGS_MODULE": "connector_site.settings",
@@ -83,8 +82,14 @@ def own_process(argv: list[str], public_url: str) -> Iterator[subprocess.Popen[b
         "MLC_SETTLING_SECONDS": "0",
         "MLC_LOG_LEVEL": "ERROR",
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        **variables,
     }
-    process = subprocess.Popen(argv, env=environment, start_new_session=True)
+
+
+@contextmanager
+def own_process(argv: list[str], public_url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours on the test's database, in a process group of its own; gone with its children afterwards."""
+    process = subprocess.Popen(argv, env=own_environment(public_url), start_new_session=True)
     try:
         yield process
     finally:
@@ -154,9 +159,11 @@ class World:
 
     def map(
         self, entity: LegalEntity, *, without: tuple[str, ...] = (), valid_from: date = date(2025, 1, 1), version: int = 1,
-        changed: dict[str, str] | None = None, by: str = "bob",
+        changed: dict[str, str] | None = None, by: str = "bob", company_codes: dict[str, str] | None = None,
     ) -> MappingTable:  # fmt: skip
-        """An approved version; `without` leaves kinds out, `changed` replaces main accounts."""
+        """An approved version; `without` leaves kinds out, `changed` replaces main accounts, `company_codes` sends the wages
+        of departments to company codes of their own (credits follow the wages).
+        """
         with tenant_scope(self.tenant.id):
             table = MappingTable.objects.create(
                 legal_entity=entity, version=version, valid_from=valid_from, created_by=by, changed_by=[by]
@@ -170,6 +177,7 @@ class World:
                     side=side,
                     main_account=(changed or {}).get(account, account),
                     dimensions=dimensions,
+                    company_code="@department" if company_codes and kind == "earning" else "",
                 )
                 for number, (kind, component, side, account, dimensions) in enumerate(_numbered(), 1)
                 if kind not in without
@@ -180,6 +188,13 @@ class World:
                     target_value=value,
                 )
                 for department, value in DEPARTMENTS.items()
+            )  # fmt: skip
+            Crosswalk.objects.bulk_create(
+                Crosswalk(
+                    mapping_table=table, source_kind="department", source_value=department, target="company_code",
+                    target_value=code,
+                )
+                for department, code in (company_codes or {}).items()
             )  # fmt: skip
             MappingTable.objects.filter(pk=table.pk).update(state=MappingTable.State.APPROVED, approved_by="dana")
             table.refresh_from_db()
