@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from audit import work
+from audit.models import WorkItem
 from gusto import webhook
 from gusto.models import GustoApplication
 from gusto.oauth import connect_with_refresh_token
@@ -57,3 +60,17 @@ def requests_to(gusto: Running, path: str) -> list[int]:
     """The statuses of all requests that the sandbox got at this path, in order."""
     with gusto.server.log_lock:
         return [entry["status"] for entry in gusto.server.log if entry["path"] == path]
+
+
+def do(kind: str, ref: str = "", tenant_id: Any = None) -> WorkItem:
+    """Do one work item of this kind now and nothing else; returns its row as it is afterwards."""
+    WorkItem.objects.filter(state=WorkItem.State.READY).delete()
+    work.enqueue(kind, ref, tenant_id=tenant_id)
+    claim = work.claim()
+    assert claim is not None
+    work.run(claim)
+    return WorkItem.objects.filter(kind=kind, ref=ref).order_by("-pk")[0]
+
+
+def is_due(kind: str, ref: str = "") -> bool:
+    return WorkItem.objects.filter(kind=kind, ref=ref, state=WorkItem.State.READY).exists()
