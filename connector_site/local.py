@@ -81,7 +81,7 @@ def prepare(argv: Sequence[str]) -> None:
     os.environ["MLC_EMBEDDED"] = "1"
     os.environ.setdefault("MLC_DATA_FOLDER", str(folder))
     if command in {"demo", "run"}:
-        port = _port(argv) or (_free_port(8000) if is_demo else 8000)
+        port = _port(argv) or (free_port(8000) if is_demo else 8000)
         os.environ.setdefault("MLC_PUBLIC_URL", f"http://127.0.0.1:{port}")
     for name, value in _keys(folder / "keys").items():
         if not _is_given(name):
@@ -108,7 +108,7 @@ def _port(argv: Sequence[str]) -> int | None:
     return None
 
 
-def _free_port(wanted: int) -> int:
+def free_port(wanted: int) -> int:
     """The wanted port of loopback, or any free one."""
     for port in (wanted, 0):
         with socket.socket() as probe:

@@ -69,6 +69,9 @@ def add_arguments(found: argparse.ArgumentParser) -> None:
     found.add_argument("--employees", type=int, default=12, help="people per company, 1 to 10000 (%(default)s)")
     found.add_argument("--companies", type=int, default=2, help="companies in Gusto (%(default)s)")
     found.add_argument(
+        "--without-grants", action="store_true", help="print no tokens: owners grant access in a browser"
+    )
+    found.add_argument(
         "--public-url",
         default=os.environ.get("MLC_PUBLIC_URL", "http://127.0.0.1:8000"),
         help="address of the console that owners are sent back to after they granted access (%(default)s)",
@@ -113,16 +116,16 @@ def build(
     )
 
 
-def facts(sandbox: Sandbox) -> dict[str, Any]:
+def facts(sandbox: Sandbox, *, with_grants: bool) -> dict[str, Any]:
     """What is served: the control address, and per system what a client needs (ids, secrets, companies).
 
-    Each company of Gusto comes with a fresh grant, for a provision file or a script that has no browser.
+    `with_grants`: each company of Gusto gets a fresh grant, for a provision file or a script that has no browser.
     """
     found: dict[str, Any] = {"address": sandbox.address, "control": f"{sandbox.address}/_sandbox"}
     for name, system in sandbox.systems.items():
         found[name] = {"address": f"{sandbox.address}/{name}", **system.facts()}  # type: ignore[attr-defined]
     gusto: Any = sandbox.systems["gusto"]
-    for company in found["gusto"]["companies"]:
+    for company in found["gusto"]["companies"] if with_grants else ():
         with gusto.store.transaction():
             grant = gusto.oauth.connected(company["uuid"])
         company["access_token"] = grant["access_token"]
@@ -157,7 +160,7 @@ def serve(options: argparse.Namespace) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
         sandbox.start()
-        found = facts(sandbox)
+        found = facts(sandbox, with_grants=not options.without_grants)
         sys.stdout.write((json.dumps(found) if options.json else text(found)) + "\n")
         sys.stdout.flush()
         # Not for ever in one go: some platforms deliver a signal only between two waits.

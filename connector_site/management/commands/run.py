@@ -1,5 +1,6 @@
 """`manage.py run`: the whole product under one supervisor."""
 
+import socket
 import sys
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,8 +28,9 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, help="port to listen on (8000)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        prepare()
         port = options["port"] or default_port()
+        refuse_taken_port(options["host"], port)
+        prepare()
         supervised = supervisor.Supervisor(
             [supervisor.worker(), supervisor.web(options["host"], port)], supervisor.Pulse()
         )
@@ -42,6 +44,18 @@ def default_port() -> int:
     if settings.IS_EMBEDDED and public.hostname in {"127.0.0.1", "localhost"}:
         return public.port or 80
     return 8000
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Raises CommandError if nobody could listen there: better said once than by a web server that dies again and again."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = error.strerror or error
+        raise CommandError(f"Nothing can listen on {host}:{port}: {reason}. Choose another --port.") from None
 
 
 def prepare() -> None:
