@@ -42,7 +42,7 @@ def connect(request: HttpRequest, legal_entity_id: int) -> HttpResponse:
         return HttpResponseRedirect(oauth.begin(membership, _session_key(request), legal_entity))
     except (oauth.ConnectRefused, Misconfigured) as error:
         messages.error(request, error.sentence)
-        return redirect("admin:index")
+        return redirect("admin:tenants_legalentity_change", legal_entity.pk)
 
 
 @login_required
@@ -55,9 +55,9 @@ def callback(request: HttpRequest) -> HttpResponse:
         legal_entity = oauth.finish(cast(User, request.user), _session_key(request), request.GET.dict())
     except oauth.ConnectRefused as refused:
         messages.error(request, refused.sentence)
-    else:
-        messages.success(request, f"{legal_entity.name} is connected to Gusto.")
-    return redirect("admin:index")
+        return redirect("admin:index")
+    messages.success(request, f"{legal_entity.name} is connected to Gusto.")
+    return redirect("admin:tenants_legalentity_change", legal_entity.pk)
 
 
 @login_required
@@ -74,4 +74,4 @@ def disconnect(request: HttpRequest, legal_entity_id: int) -> HttpResponse:
         messages.error(request, error.sentence)
     else:
         messages.success(request, f"{legal_entity.name} is disconnected from Gusto.")
-    return redirect("admin:index")
+    return redirect("admin:tenants_legalentity_change", legal_entity.pk)

@@ -256,7 +256,11 @@ def _keep(tenant_id: uuid.UUID, legal_entity_id: int, company_uuid: str, fields:
         grant.save()
         legal_entity.gusto_company_uuid = company_uuid
         legal_entity.gusto_connection = grant
-        legal_entity.save(update_fields=["gusto_company_uuid", "gusto_connection"])
+        is_dated = legal_entity.posts_from_date is None
+        if is_dated:
+            # What was paid before is booked already; a notice about it must not book it twice. The owner may change it.
+            legal_entity.posts_from_date = timezone.now().date()
+        legal_entity.save(update_fields=["gusto_company_uuid", "gusto_connection", "posts_from_date"])
         notices.pick_up(company_uuid)
         work.enqueue("gusto.sweep", str(legal_entity.pk), tenant_id=tenant_id)
         work.enqueue(checks.KIND, str(grant.pk), tenant_id=tenant_id)
@@ -264,6 +268,9 @@ def _keep(tenant_id: uuid.UUID, legal_entity_id: int, company_uuid: str, fields:
         work.enqueue("gusto.subscribe", tenant_id=None)
         subject = {"subject": "legal_entity", "subject_id": str(legal_entity.pk)}
         record("gusto.connected", **subject, legal_entity=legal_entity.name, company=company_uuid)
+        if is_dated:
+            changed = f"payrolls are posted from {legal_entity.posts_from_date} on"
+            record("legal_entity.changed", **subject, name=legal_entity.name, changed=changed)
         if was_broken:
             record("connection.healed", subject="connection", subject_id=str(grant.pk), name=grant.name)
     return legal_entity

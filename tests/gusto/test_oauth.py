@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
@@ -96,6 +96,18 @@ def test_an_owner_connects_a_company(application, gusto, tenant, alice, legal_en
         ("gusto.feed", "", None),
         ("gusto.subscribe", "", None),
     } <= due
+
+
+def test_what_was_paid_before_is_not_posted_unless_the_owner_says_so(application, gusto, tenant, legal_entity):
+    connected = connect(gusto, legal_entity)
+    assert connected.posts_from_date == timezone.now().date()
+    told = entries(tenant, "legal_entity.changed")
+    assert told == [
+        f"Legal entity Acme Bakery LLC was changed: payrolls are posted from {connected.posts_from_date} on."
+    ]
+    chosen = legal_entity_of(tenant, "Acme Deliveries LLC", posts_from_date=date(2026, 1, 1))
+    assert connect(gusto, chosen, gusto.facts["companies"][1]["uuid"]).posts_from_date == date(2026, 1, 1)
+    assert connect(gusto, chosen, gusto.facts["companies"][1]["uuid"]).posts_from_date == date(2026, 1, 1)
 
 
 def test_no_secret_stands_in_the_exchanges(application, gusto, tenant, alice, legal_entity):
@@ -270,7 +282,7 @@ def test_without_an_application_nothing_starts(tenant, alice, legal_entity):
     browser = signed_in(alice)
     answer = browser.post(f"/gusto/connect/{legal_entity.pk}/")
     assert answer.status_code == 302
-    assert answer["Location"] == "/console/"
+    assert answer["Location"] == f"/console/tenants/legalentity/{legal_entity.pk}/change/"
     assert "no Gusto application" in " ".join(str(m) for m in answer.wsgi_request._messages)
 
 
