@@ -8,8 +8,9 @@ RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 # Processes of the test run; each has a database of its own.
 JOBS ?= 2
-# Seeds of `make chaos`: each plays other phases, faults and kills.
+# Seeds of `make chaos`: each plays other phases, faults and kills. `make chaos FIRST=17 SEEDS=1` repeats one.
 SEEDS ?= 20
+FIRST ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -46,7 +47,7 @@ bench: $(DEV)
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
 chaos: $(DEV)
-	MLC_CHAOS_SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos $(ARGS)
+	MLC_CHAOS_FIRST=$(FIRST) MLC_CHAOS_SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos $(ARGS)
 
 lock: $(DEV)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \

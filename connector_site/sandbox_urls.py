@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -153,8 +154,9 @@ def serve(options: argparse.Namespace) -> int:
                 companies=options.companies,
                 public_url=options.public_url,
             )
-        except OSError as error:
-            sys.stderr.write(f"The sandbox does not start: {error.strerror or error}. Choose --port or --data.\n")
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            sys.stderr.write(f"The sandbox does not start: {reason}. Choose another --port or --data.\n")
             return 2
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
