@@ -186,6 +186,15 @@ def test_a_state_of_another_person_is_refused(application, gusto, tenant, alice,
     assert nothing_is_stored(tenant)
 
 
+def test_a_state_belongs_to_its_person_even_in_the_same_session(application, gusto, tenant, alice, legal_entity):
+    browser = signed_in(alice)
+    back = decide(to_gusto(browser, legal_entity), gusto.company)
+    with pytest.raises(oauth.ConnectRefused) as caught:
+        oauth.finish(member(tenant, "frank", "owner"), browser.session.session_key, back)
+    assert caught.value.sentence == oauth.STATE_FOREIGN
+    assert nothing_is_stored(tenant)
+
+
 def test_a_member_of_another_tenant_cannot_use_a_state(application, gusto, tenant, alice, charlie, legal_entity):
     back = decide(to_gusto(signed_in(alice), legal_entity), gusto.company)
     assert said(signed_in(charlie), back) == oauth.STATE_UNKNOWN
