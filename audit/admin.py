@@ -2,63 +2,182 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.cache import cache
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
 from audit import trail
 from audit.models import AuditEntry, Exchange, WorkItem
 from tenants.admin import RoleAdmin
+from tenants.scope import current_tenant
+
+#: A chain is walked from its first entry, so a page does not do it more often than this.
+CHAIN_SECONDS = 60
+
+#: Characters of a sentence in the list; the entry's page has it whole.
+SENTENCE_SHOWN = 240
+
+#: Subject of an entry -> its list in the console, where it is found by its id.
+LISTS = {
+    "payroll_run": "admin:gusto_payrollrun_changelist",
+    "posting": "admin:erp_posting_changelist",
+}
+#: Subject -> its page; the subject id is the page's.
+PAGES = {
+    "connection": "admin:tenants_connection_change",
+    "legal_entity": "admin:tenants_legalentity_change",
+    "mapping_table": "admin:mappings_mappingtable_change",
+}
+
+#: Outcome of an exchange -> state whose colour and shape it has; an answer of 400 and more is `declined`.
+OUTCOMES = {"temporary": "temporary", "unknown": "unknown", "refused": "failed"}
+
+
+def is_under_way(tenant_id: uuid.UUID | None, kinds: Iterable[str], ref: str) -> bool:
+    """Whether work on something waits or runs now, for pages that show it while it moves."""
+    return WorkItem.objects.filter(
+        tenant_id=tenant_id, kind__in=list(kinds), ref=ref, state__in=[WorkItem.State.READY, WorkItem.State.RUNNING]
+    ).exists()
+
+
+def chain() -> trail.Verification:
+    """The verification of the open scope's chain, at most CHAIN_SECONDS old."""
+    key = f"chain {current_tenant()}"
+    found: trail.Verification | None = cache.get(key)
+    if found is None:
+        found = trail.verify()
+        cache.set(key, found, CHAIN_SECONDS)
+    return found
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RoleAdmin):
     """Who did what to what, when."""
 
-    list_display = ("number", "at", "who", "said", "subject", "subject_id")
-    list_filter = ("action", ("at", RangeDateTimeFilter))
+    list_display = ("number", "when", "who", "said", "about")
+    list_filter = (("actor", AllValuesCheckboxFilter), ("action", AllValuesCheckboxFilter), ("at", RangeDateTimeFilter))
     list_filter_submit = True
-    search_fields = ("subject_id", "actor", "request_id")
+    search_fields = ("subject_id", "actor", "request_id", "action")
+    search_help_text = "Person, action, posting key, Gusto id or reference number"
     list_display_links = ("number",)
-    fields = ("number", "at", "who", "said", "subject", "subject_id", "facts", "request_id", "seal_shown")
-    readonly_fields = fields
     list_per_page = 50
     actions = None
+    list_title = "Audit trail"
+    change_form_template = "audit/entry.html"
+    list_before_template = "audit/chain.html"
 
-    @display(description="Who")
+    @display(description="When", ordering="at")
+    def when(self, entry: AuditEntry) -> datetime | None:
+        return entry.at
+
+    @display(description="Who", ordering="actor")
     def who(self, entry: AuditEntry) -> str:
         return entry.actor or "by itself"
 
     @display(description="What")
     def said(self, entry: AuditEntry) -> str:
-        return trail.sentence(entry)
+        return Truncator(trail.sentence(entry)).chars(SENTENCE_SHOWN)
 
-    @display(description="Seal")
-    def seal_shown(self, entry: AuditEntry) -> str:
-        return bytes(entry.seal).hex()
+    @display(description="About")
+    def about(self, entry: AuditEntry) -> SafeString | str:
+        link, words = about(entry.subject, entry.subject_id)
+        return format_html('<a href="{}">{}</a>', link, words) if link else words
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "chain": chain()})
+        return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        entry = self.get_object(request, object_id)
+        if entry is None:
+            raise Http404
+        link, words = about(entry.subject, entry.subject_id)
+        context = {
+            "entry": entry,
+            "title": f"Audit entry {entry.number}",
+            "crumbs": [("Audit trail", reverse("admin:audit_auditentry_changelist")), (f"Entry {entry.number}", "")],
+            "sentence": trail.sentence(entry),
+            "about_link": link,
+            "about_words": words,
+            "seal": bytes(entry.seal).hex(),
+        }
+        return self.draw(request, object_id, extra_context, **context)
+
+
+def about(subject: str, subject_id: str) -> tuple[str, str]:
+    """(link or empty, words) of what an entry speaks of."""
+    words = subject.replace("_", " ").capitalize()
+    if subject in LISTS and subject_id:
+        return f"{reverse(LISTS[subject])}?q={subject_id}", words
+    if subject in PAGES and subject_id.isdigit():
+        try:
+            return reverse(PAGES[subject], args=[subject_id]), words
+        except NoReverseMatch:
+            return "", words
+    return "", words
 
 
 @admin.register(Exchange)
 class ExchangeAdmin(RoleAdmin):
     """One request to an outside system and its answer, masked."""
 
-    list_display = ("started_at", "system", "method", "path_shown", "status", "outcome", "milliseconds", "about")
-    list_filter = ("system", "outcome", "is_write", ("started_at", RangeDateTimeFilter))
+    list_display = ("started_at", "system", "call", "outcome_shown", "milliseconds", "about")
+    list_filter = (
+        ("system", AllValuesCheckboxFilter),
+        ("outcome", AllValuesCheckboxFilter),
+        "is_write",
+        ("started_at", RangeDateTimeFilter),
+    )
     list_filter_submit = True
     search_fields = ("about", "request_id", "path")
+    search_help_text = "Posting key, Gusto id, path or reference number"
     list_per_page = 50
     actions = None
+    change_form_template = "audit/exchange.html"
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return tuple(field.name for field in Exchange._meta.fields if field.name not in {"id", "tenant"})
+    @display(description="Request", ordering="path")
+    def call(self, exchange: Exchange) -> SafeString:
+        path = exchange.path if len(exchange.path) <= 90 else exchange.path[:89] + "…"
+        return format_html('<span class="mono">{} {}</span>', exchange.method, path)
 
-    @display(description="Path")
-    def path_shown(self, exchange: Exchange) -> str:
-        return exchange.path if len(exchange.path) <= 80 else exchange.path[:79] + "…"
+    @display(description="Answer", ordering="status")
+    def outcome_shown(self, exchange: Exchange) -> str:
+        return render_to_string("console/parts/state.html", {"name": _outcome(exchange), "note": exchange.status or ""})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        exchange = self.get_object(request, object_id)
+        if exchange is None:
+            raise Http404
+        context = {
+            "exchange": exchange,
+            "outcome": _outcome(exchange),
+            "title": f"{exchange.method} {exchange.host}",
+            "crumbs": [("Exchanges", reverse("admin:audit_exchange_changelist")), (f"Exchange {exchange.pk}", "")],
+        }
+        return self.draw(request, object_id, extra_context, **context)
+
+
+def _outcome(exchange: Exchange) -> str:
+    if exchange.outcome == "answered":
+        return "answered" if (exchange.status or 0) < 400 else "declined"
+    return OUTCOMES.get(exchange.outcome, exchange.outcome)
 
 
 class OperatorAdmin(ModelAdmin):
@@ -78,6 +197,12 @@ class OperatorAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Left to the audit trail, as everywhere."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Left to the audit trail, as everywhere."""
 
 
 @admin.register(WorkItem)

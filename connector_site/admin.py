@@ -10,17 +10,20 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from audit import trail, work
-from audit.admin import OperatorAdmin
-from connector_site.templatetags.console import chip
+from audit import checks, trail, work
+from audit.admin import OperatorAdmin, is_under_way
+from connector_site.templatetags.console import chip, moment
 from erp.connector import CONNECTORS
 from erp.models import ReferenceSnapshot
 from gusto.models import GustoApplication, WebhookEvent, WebhookSubscription
@@ -30,6 +33,11 @@ from tenants.middleware import membership_of
 from tenants.models import Connection, LegalEntity, Membership, Role, Tenant
 
 OWNER = (Role.OWNER,)
+READ_REFERENCE = "erp.read_reference"
+#: A form with one primary button.
+ONE_SAVE = {"show_save_and_add_another": False, "show_save_and_continue": False}
+#: Company codes named beside the field; an ERP may have hundreds.
+COMPANY_CODES_SHOWN = 30
 
 
 class CredentialsForm(forms.Form):
@@ -78,26 +86,49 @@ class CredentialsForm(forms.Form):
         for name, sentence in found.items():
             if name in self.fields and name not in self.errors:
                 self.add_error(name, sentence)
+        self._check_moved(cleaned)
         return cleaned
+
+    def _check_moved(self, cleaned: dict[str, Any]) -> None:
+        """A changed address clears the secrets, so they have to be entered with it."""
+        if self.connection is None:
+            return
+        before, declared = self.connection.fields, declaration(self.system).fields
+        moved = [
+            field
+            for field in declared
+            if field.is_address and (cleaned.get(field.name) or field.default) != before.get(field.name)
+        ]
+        for field in declared:
+            if moved and field.is_secret and before.get(field.name) and not cleaned.get(field.name):
+                self.add_error(field.name, f"{moved[0].label} changed, so this has to be entered again.")
 
 
 @admin.register(Connection)
 class ConnectionAdmin(RoleAdmin):
     """Health, test, credentials. Secrets go in and never come out again."""
 
-    list_display = ("name", "system_shown", "health_shown", "health_sentence", "succeeded_at")
+    list_display = ("name", "system_shown", "health_shown", "health_sentence", "succeeded_shown")
+    list_filter = (("health", ChoicesDropdownFilter),)
+    list_filter_submit = True
     search_fields = ("name",)
     change_form_template = "tenants/connection.html"
     add_roles = OWNER
     actions = None
+    ordering = ("system", "name")
+    empty_sentence = "No connection yet. An owner connects the ERP here, and Gusto on the page of a legal entity."
 
-    @display(description="System")
+    @display(description="System", ordering="system")
     def system_shown(self, connection: Connection) -> str:
         return declaration(connection.system).label
 
     @display(description="Health", ordering="health")
     def health_shown(self, connection: Connection) -> SafeString:
         return chip(connection.health)
+
+    @display(description="Last success", ordering="succeeded_at")
+    def succeeded_shown(self, connection: Connection) -> SafeString | str:
+        return moment(connection.succeeded_at) or "none yet"
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -117,17 +148,21 @@ class ConnectionAdmin(RoleAdmin):
         connection = self.get_object(request, object_id)
         if connection is None:
             raise Http404
+        tenant_id, ref = connection.tenant_id, str(connection.pk)
         context = {
             "connection": connection,
+            "title": connection.name,
+            "crumbs": [("Connections", reverse("admin:tenants_connection_changelist")), (connection.name, "")],
             "system_label": declaration(connection.system).label,
             "public_fields": [] if connection.system == "gusto" else connection.public_fields(),
             "snapshot": ReferenceSnapshot.objects.filter(connection=connection).first(),
-            "entities": LegalEntity.objects.filter(erp_connection=connection)
-            | LegalEntity.objects.filter(gusto_connection=connection),
+            "entities": LegalEntity.objects.filter(Q(erp_connection=connection) | Q(gusto_connection=connection)).order_by("name"),
             "may_change": has_role(request, OWNER),
             "is_erp": connection.system in CONNECTORS,
-        }
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+            "is_testing": is_under_way(tenant_id, (checks.KIND,), ref),
+            "is_reading": is_under_way(tenant_id, (READ_REFERENCE,), ref),
+        }  # fmt: skip
+        return self.draw(request, object_id, extra_context, **context)
 
     def _owned(self, request: HttpRequest, object_id: int) -> Connection:
         found = self.get_object(request, str(object_id))
@@ -140,24 +175,21 @@ class ConnectionAdmin(RoleAdmin):
         connection = self._owned(request, object_id)
         page = reverse("admin:tenants_connection_change", args=[object_id])
         if request.method == "POST":
-            work.enqueue("tenants.check_connection", str(connection.pk), tenant_id=connection.tenant_id)
-            messages.success(request, "The connection is being tested. The result shows here in a moment.")
+            work.enqueue(checks.KIND, str(connection.pk), tenant_id=connection.tenant_id)
         return HttpResponseRedirect(page)
 
     def read_reference(self, request: HttpRequest, object_id: int) -> HttpResponse:
         connection = self._owned(request, object_id)
         page = reverse("admin:tenants_connection_change", args=[object_id])
         if request.method == "POST" and connection.system in CONNECTORS:
-            work.enqueue("erp.read_reference", str(connection.pk), tenant_id=connection.tenant_id)
-            messages.success(request, "The reference data are being read.")
+            work.enqueue(READ_REFERENCE, str(connection.pk), tenant_id=connection.tenant_id)
         return HttpResponseRedirect(page)
 
     def choose_system(self, request: HttpRequest) -> HttpResponse:
         if not has_role(request, OWNER):
             raise Http404
-        return self._page(
-            request, "tenants/connection_add.html", systems=[(key, label) for key, (label, _) in CONNECTORS.items()]
-        )
+        systems = [(key, label) for key, (label, _) in CONNECTORS.items()]
+        return self._page(request, "tenants/connection_add.html", "Connect your ERP", systems=systems)
 
     def add_system(self, request: HttpRequest, system: str) -> HttpResponse:
         if not has_role(request, OWNER) or system not in CONNECTORS:
@@ -177,11 +209,11 @@ class ConnectionAdmin(RoleAdmin):
                     name=connection.name,
                     system=system,
                 )
-                work.enqueue("tenants.check_connection", str(connection.pk), tenant_id=connection.tenant_id)
-                work.enqueue("erp.read_reference", str(connection.pk), tenant_id=connection.tenant_id)
+                work.enqueue(checks.KIND, str(connection.pk), tenant_id=connection.tenant_id)
+                work.enqueue(READ_REFERENCE, str(connection.pk), tenant_id=connection.tenant_id)
                 return HttpResponseRedirect(reverse("admin:tenants_connection_change", args=[connection.pk]))
         title = f"Connect {declaration(system).label}"
-        return self._page(request, "tenants/credentials.html", title=title, form=form, button="Save and test")
+        return self._page(request, "tenants/credentials.html", title, form=form, button="Save and test")
 
     def credentials(self, request: HttpRequest, object_id: int) -> HttpResponse:
         connection = self._owned(request, object_id)
@@ -202,29 +234,41 @@ class ConnectionAdmin(RoleAdmin):
                 "connection.changed", subject="connection", subject_id=str(connection.pk), name=connection.name,
                 changed=", ".join(changed) or "nothing",
             )  # fmt: skip
-            work.enqueue("tenants.check_connection", str(connection.pk), tenant_id=connection.tenant_id)
+            work.enqueue(checks.KIND, str(connection.pk), tenant_id=connection.tenant_id)
             return HttpResponseRedirect(reverse("admin:tenants_connection_change", args=[connection.pk]))
+        page = reverse("admin:tenants_connection_change", args=[connection.pk])
         return self._page(
-            request,
-            "tenants/credentials.html",
-            title=f"Credentials of {connection.name}",
-            form=form,
-            button="Save and test",
-        )
+            request, "tenants/credentials.html", f"Credentials of {connection.name}", form=form, button="Save and test",
+            back=page,
+        )  # fmt: skip
 
-    def _page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
-        return TemplateResponse(
-            request, template, {**self.admin_site.each_context(request), "title": "Connections", **context}
-        )
+    def _page(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
+        back = reverse("admin:tenants_connection_changelist")
+        words = {"title": title, "crumbs": [("Connections", back), (title, "")], "back": back}
+        return TemplateResponse(request, template, {**self.admin_site.each_context(request), **words, **context})
 
 
 class LegalEntityForm(TenantForm):
-    """The connections offered are those of the right kind."""
+    """The connections offered are those of the right kind; the company codes known are named."""
+
+    #: Field -> label, where the model's own name is not the reader's.
+    LABELS = {
+        "erp_connection": "ERP connection",
+        "posts_from_date": "Post from check date",
+        "sweep_hours": "Hours between sweeps",
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, label in self.LABELS.items():
+            if name in self.fields:
+                self.fields[name].label = label
         if "erp_connection" in self.fields:
             self.fields["erp_connection"].queryset = Connection.objects.filter(system__in=list(CONNECTORS))  # type: ignore[attr-defined]
+        snapshot = ReferenceSnapshot.objects.filter(connection_id=self.instance.erp_connection_id).first()
+        if snapshot is not None and "company_code" in self.fields:
+            codes = ", ".join(code for code, *_ in snapshot.company_codes[:COMPANY_CODES_SHOWN])
+            self.fields["company_code"].help_text = f"Default company code in the ERP. Known there: {codes}."
 
 
 @admin.register(LegalEntity)
@@ -232,20 +276,44 @@ class LegalEntityAdmin(RoleAdmin):
     """One employer: its Gusto company, its ERP connection and company code, and how journals are approved."""
 
     form = LegalEntityForm
-    list_display = ("name", "company_code", "gusto_shown", "erp_connection", "approval")
+    list_display = ("name", "company_code", "gusto_shown", "erp_shown", "approval")
     search_fields = ("name", "company_code")
     fields = ("name", "erp_connection", "company_code", "currency", "approval", "posts_from_date", "sweep_hours")
     change_form_template = "tenants/legal_entity.html"
     add_roles = change_roles = OWNER
     actions = None
+    ordering = ("name",)
+    empty_sentence = "No legal entity yet. An owner adds one for each employer that pays through Gusto."
 
     @display(description="Gusto")
     def gusto_shown(self, entity: LegalEntity) -> SafeString:
         return chip(entity.gusto_connection.health) if entity.gusto_connection else chip("off", "not connected")
 
+    @display(description="ERP connection", ordering="erp_connection__name")
+    def erp_shown(self, entity: LegalEntity) -> str:
+        return entity.erp_connection.name if entity.erp_connection else "none yet"
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[LegalEntity]:
         found: QuerySet[LegalEntity] = super().get_queryset(request)
         return found.select_related("gusto_connection", "erp_connection")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "erp_connection" and field is not None:
+            # Connections have pages of their own; a window of Django's would know none of their fields.
+            widget = field.widget
+            widget.can_add_related = widget.can_change_related = widget.can_view_related = False
+        return field
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:  # fmt: skip
+        words = {"is_owner": has_role(request, OWNER), **ONE_SAVE}
+        response: HttpResponse = super().changeform_view(
+            request, object_id, form_url, {**(extra_context or {}), **words}
+        )
+        return response
 
     def save_model(self, request: HttpRequest, obj: LegalEntity, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -258,14 +326,28 @@ class LegalEntityAdmin(RoleAdmin):
             trail.record("legal_entity.created", subject="legal_entity", subject_id=str(obj.pk), name=obj.name)
 
 
+class MembershipForm(TenantForm):
+    """A tenant always keeps an owner."""
+
+    def clean_roles(self) -> list[str]:
+        roles: list[str] = self.cleaned_data["roles"]
+        others = Membership.objects.filter(tenant_id=self.instance.tenant_id, roles__contains=[Role.OWNER.value])
+        if Role.OWNER.value not in roles and not others.exclude(pk=self.instance.pk).exists():
+            raise ValidationError("This is the last owner of the tenant. Make somebody else an owner first.")
+        return roles
+
+
 @admin.register(Membership)
 class MembershipAdmin(RoleAdmin):
     """Who belongs to this tenant. Memberships stand outside the wall, so every query here names the tenant."""
 
+    form = MembershipForm
     list_display = ("user", "roles_shown", "may_see_pay", "created_at")
     fields = ("user", "roles", "may_see_pay")
     view_roles = change_roles = OWNER
     actions = None
+    list_title = "Members"
+    ordering = ("user__username",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         membership = membership_of(request)
@@ -275,16 +357,24 @@ class MembershipAdmin(RoleAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("user",)
 
-    def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
-    ) -> type[forms.ModelForm]:
-        kwargs["widgets"] = {"roles": forms.CheckboxSelectMultiple(choices=Role.choices)}
-        form: type[forms.ModelForm] = super().get_form(request, obj, change, **kwargs)
-        return form
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:  # fmt: skip
+        member = self.get_object(request, object_id) if object_id else None
+        crumbs = [("Members", reverse("admin:tenants_membership_changelist")), (str(member.user) if member else "", "")]
+        words = {"crumbs": crumbs, "title": crumbs[-1][0], "subtitle": None, **ONE_SAVE}
+        response: HttpResponse = super().changeform_view(
+            request, object_id, form_url, {**(extra_context or {}), **words}
+        )
+        return response
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "roles":
-            return forms.MultipleChoiceField(choices=Role.choices, widget=forms.CheckboxSelectMultiple)
+            return forms.MultipleChoiceField(
+                choices=Role.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget,
+                help_text="Whoever prepares a journal cannot approve it, whatever roles they hold.",
+            )  # fmt: skip
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @display(description="Roles")

@@ -151,6 +151,8 @@ ROOT_URLCONF = "connector_site.urls"
 WSGI_APPLICATION = "connector_site.wsgi.application"
 AUTH_USER_MODEL = "tenants.User"
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+CSRF_FAILURE_VIEW = "connector_site.error_pages.csrf_failure"
 
 TEMPLATES = [
     {
@@ -229,6 +231,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+#: 13 Nov 2026 everywhere, never 11/13.
+FORMAT_MODULE_PATH = ["connector_site.formats"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(DATA_FOLDER or BASE_DIR) / "staticfiles"
@@ -285,12 +289,11 @@ log_configuration(LOG_LEVEL, is_readable=sys.stderr.isatty() and IS_EMBEDDED)
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "ml-connector",
     "SITE_HEADER": "ml-connector",
-    "SITE_SUBHEADER": "connector_site.console.subheader",
     "SITE_SYMBOL": "account_balance",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "connector_site.console.environment",
-    "DASHBOARD_CALLBACK": "connector_site.console.dashboard",
+    "DASHBOARD_CALLBACK": "connector_site.home.dashboard",
     "STYLES": ["connector_site.console.stylesheet"],
     "COMMAND": {"search_models": False, "show_history": False},
     "COLORS": {

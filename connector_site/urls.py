@@ -17,3 +17,8 @@ urlpatterns = [
     path("health/ready", health.ready),
     path("metrics", health.metrics),
 ]
+
+handler400 = "connector_site.error_pages.bad_request"
+handler403 = "connector_site.error_pages.forbidden"
+handler404 = "connector_site.error_pages.not_found"
+handler500 = "connector_site.error_pages.server_error"

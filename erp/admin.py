@@ -7,69 +7,83 @@ of a hidden action still answers, so each checks state and role again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from audit import trail, work
+from audit import work
+from audit.admin import is_under_way
 from audit.exchange import ExchangeError
-from audit.models import AuditEntry, Exchange
 from erp import posting as phases
 from erp import reversal
 from erp.building import replay_run
 from erp.connector import CONNECTORS, connector_class
+from erp.journal_rows import journal_table
 from erp.models import Posting
+from erp.repairs import repair_of_posting, repair_of_run
+from erp.timeline import attempts_in_words, timeline
 from gusto.models import PayrollRun
-from mappings.journal import ZERO
+from mappings.journal import ZERO, JournalKind
 from tenants.admin import RoleAdmin, has_role
 from tenants.middleware import membership_of, unscoped
 from tenants.models import Role
 from tenants.scope import tenant_scope
 
-#: Entries of the trail on a page; older ones are in the audit trail.
-TIMELINE_ENTRIES = 40
+#: Payroll types in words.
+TYPES = {"regular": "Regular payroll", "off_cycle": "Off-cycle payroll", "external": "External payroll"}
+
+#: States in which a page looks again by itself, and after how many seconds: we work on it, or somebody in the ERP.
+MOVING = {Posting.State.APPROVED: 3, Posting.State.SENDING: 3, Posting.State.ENTERED: 15}
+
+#: Attempts on a page; all requests are among the exchanges.
+ATTEMPTS_SHOWN = 20
 
 
-def chip(name: str, note: str = "") -> SafeString:
-    """The state chip of the console's frame, which stands above this floor and is reached through its template tag."""
-    from django.template import engines  # noqa: PLC0415 - the engines are ready only when a page is drawn
-
-    source = engines["django"].from_string("{% load console %}{% state name note %}")
-    return SafeString(source.render({"name": name, "note": note}).strip())
+def chip(name: str, note: str = "") -> str:
+    """The state chip of the console's frame."""
+    return render_to_string("console/parts/state.html", {"name": name, "note": note})
 
 
-def timeline(*subjects: tuple[str, str]) -> list[dict[str, Any]]:
-    """What happened to these subjects, newest first."""
-    found: list[AuditEntry] = []
-    for subject, subject_id in subjects:
-        found += AuditEntry.objects.filter(subject=subject, subject_id=subject_id).order_by("-number")[
-            :TIMELINE_ENTRIES
-        ]
-    found.sort(key=lambda entry: -entry.number)
-    return [
-        {"at": entry.at, "who": entry.actor or "by itself", "sentence": trail.sentence(entry)}
-        for entry in found[:TIMELINE_ENTRIES]
-    ]
+def run_title(run: PayrollRun) -> str:
+    """Off-cycle payroll (Bonus), check date 11 Dec 2026."""
+    kind = TYPES.get(run.payroll_type, "Payroll")
+    reason = f" ({run.off_cycle_reason})" if run.off_cycle_reason else ""
+    return f"{kind}{reason}, check date {_day(run.check_date)}" if run.check_date else f"{kind} {run.payroll_uuid}"
+
+
+def posting_title(posting: Posting) -> str:
+    if posting.reverses is not None:
+        return f"Reversal of {posting.reverses.document_number or posting.reverses.posting_key}"
+    return run_title(posting.payroll_run)
+
+
+def _day(day: Any) -> str:
+    return f"{day:%-d %b %Y}"
 
 
 @admin.register(PayrollRun)
 class PayrollRunAdmin(RoleAdmin):
     """List and page of payroll runs."""
 
-    list_display = ("shown", "legal_entity", "state_shown", "employees", "debit_shown", "documents_shown")
-    list_filter = ("state", "legal_entity", "payroll_type")
+    list_display = ("shown", "legal_entity", "state_shown", "documents_shown", "employees", "debit_shown")
+    list_filter = (("state", ChoicesDropdownFilter), ("legal_entity", RelatedDropdownFilter))
+    list_filter_submit = True
     search_fields = ("payroll_uuid", "postings__document_number", "postings__posting_key")
+    search_help_text = "Document number, posting key or Gusto id"
     date_hierarchy = "check_date"
     list_per_page = 25
     ordering = ("-check_date", "-id")
     change_form_template = "erp/payroll_run.html"
     actions = None
+    empty_sentence = "No payroll run yet. As soon as Gusto has processed a payroll it shows here."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PayrollRun]:
         found: QuerySet[PayrollRun] = super().get_queryset(request)
@@ -77,26 +91,29 @@ class PayrollRunAdmin(RoleAdmin):
 
     @display(description="Check date", header=True, ordering="check_date")
     def shown(self, run: PayrollRun) -> tuple[str, str]:
-        kind = run.get_payroll_type_display() if hasattr(run, "get_payroll_type_display") else run.payroll_type
-        second = kind.replace("_", "-").capitalize() if kind else "Not read yet"
-        return (
-            f"{run.check_date:%-d %b %Y}" if run.check_date else run.payroll_uuid,
-            f"{second}, {run.off_cycle_reason}" if run.off_cycle_reason else second,
-        )
+        first = _day(run.check_date) if run.check_date else run.payroll_uuid
+        kind = TYPES.get(run.payroll_type, "Not read yet").removesuffix(" payroll")
+        return first, f"{kind}, {run.off_cycle_reason}" if run.off_cycle_reason else kind
 
     @display(description="State")
-    def state_shown(self, run: PayrollRun) -> SafeString:
+    def state_shown(self, run: PayrollRun) -> str:
         live = _live(run)
         if run.state == PayrollRun.State.READ and live:
-            return SafeString(" ".join(chip(posting.state, posting.company_code) for posting in live))
+            codes = len({posting.company_code for posting in live}) > 1
+            return render_to_string(
+                "console/parts/states.html",
+                {"states": [(posting.state, posting.company_code if codes else _why(posting)) for posting in live]},
+            )
+        if run.state == PayrollRun.State.READ and run.postings.all():
+            return chip(Posting.State.VOIDED)
         return chip(run.state, run.reason.replace("_", "-"))
 
     @display(description="Debits")
     def debit_shown(self, run: PayrollRun) -> str:
-        total = sum((posting.debit for posting in _live(run) if posting.kind == "PAYROLL"), ZERO)
+        total = sum((posting.debit for posting in _live(run) if posting.kind != JournalKind.REVERSAL.value), ZERO)
         return f"{total:,.2f}" if total else ""
 
-    @display(description="Document numbers")
+    @display(description="Document number")
     def documents_shown(self, run: PayrollRun) -> str:
         return ", ".join(posting.document_number for posting in _live(run) if posting.document_number)
 
@@ -114,14 +131,24 @@ class PayrollRunAdmin(RoleAdmin):
         postings = list(run.postings.select_related("reverses").order_by("id"))
         context = {
             "run": run,
+            "title": run_title(run),
+            "crumbs": [
+                ("Payroll runs", reverse("admin:gusto_payrollrun_changelist")),
+                (f"{_day(run.check_date) if run.check_date else 'Not read yet'}, {run.legal_entity}", ""),
+            ],
             "postings": postings,
             "timeline": timeline(
-                ("payroll_run", run.payroll_uuid), *(("posting", posting.posting_key) for posting in postings)
+                ("payroll_run", run.payroll_uuid),
+                *(("posting", posting.posting_key) for posting in postings),
             ),
+            "reason": run.reason.replace("_", "-"),
+            "repair": repair_of_run(run) if run.state == PayrollRun.State.BLOCKED else None,
             "may_replay": has_role(request, (Role.OWNER, Role.PREPARER)) and run.state != PayrollRun.State.WITHDRAWN,
-            "ledger_rows": sorted(run.ledger_report.get("types", {}).items()) if run.ledger_report else [],
+            "unequal": [row for row in run.tie_out if row["verdict"] != "equal"],
+            "equal": [row for row in run.tie_out if row["verdict"] == "equal"],
+            "looks_again_seconds": _looks_again(run, postings),
         }
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+        return self.draw(request, object_id, extra_context, **context)
 
     def replay(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Read the payroll again and allocate it with the approved mapping of its check date."""
@@ -134,6 +161,9 @@ class PayrollRunAdmin(RoleAdmin):
                 self, request, "Replay this payroll run", page,
                 "The payroll run is read from Gusto again and allocated with the approved mapping of its check date. "
                 "Nothing that was sent is sent again.", "Replay payroll run",
+                crumbs=[
+                    ("Payroll runs", reverse("admin:gusto_payrollrun_changelist")), (run_title(run), page), ("Replay", ""),
+                ],
             )  # fmt: skip
         replay_run(run, request.user.get_username())
         messages.success(request, "The payroll run is read again. Usually a minute.")
@@ -144,31 +174,62 @@ def _live(run: PayrollRun) -> list[Posting]:
     return [posting for posting in run.postings.all() if posting.state != Posting.State.VOIDED]
 
 
-#: Name of an action -> who may, the states that offer it, title, sentence before the click, words of the button.
-ACTIONS: dict[str, tuple[tuple[Role, ...], tuple[str, ...], str, str, str]] = {
-    "approve": ((Role.APPROVER,), ("allocated",), "Approve and send", "", "Approve and send"),
-    "withdraw": (
+def _why(posting: Posting) -> str:
+    return str(posting.get_reason_display())
+
+
+def _looks_again(run: PayrollRun, postings: list[Posting]) -> int:
+    """Seconds after which the page of a run looks again; 0 = nothing moves by itself."""
+    waits = [MOVING[Posting.State(posting.state)] for posting in postings if posting.state in MOVING]
+    if run.state == PayrollRun.State.NEW or is_under_way(
+        run.tenant_id, ("gusto.read_payroll", "erp.allocate", "erp.withdraw"), str(run.pk)
+    ):
+        waits.append(3)
+    return min(waits, default=0)
+
+
+class Action(NamedTuple):
+    """What a person can do with a posting. `states` are those that offer it; the rest are words before and after."""
+
+    roles: tuple[Role, ...]
+    states: tuple[str, ...]
+    title: str
+    sentence: str
+    button: str
+    done: str
+    asks_reason: bool = False
+
+
+ACTIONS: dict[str, Action] = {
+    "approve": Action(
+        (Role.APPROVER,), ("allocated",), "Approve and send", "", "Approve and send",
+        "Approved. It goes out at the next free moment.",
+    ),
+    "withdraw": Action(
         (Role.APPROVER,), ("approved",), "Withdraw the approval",
         "The journal waits for approval again. Nothing was sent.", "Withdraw approval",
+        "The approval is withdrawn. Nothing was sent.",
     ),
-    "replay": (
+    "replay": Action(
         (Role.OWNER, Role.PREPARER), ("blocked", "allocated"), "Replay this journal",
         "What was never sent is allocated again with the approved mapping of its check date. What was sent is asked for "
         "in the ledger first; it is never sent twice.", "Replay journal",
+        "The journal is replayed. Usually a minute.",
     ),
-    "look": (
+    "look": Action(
         (Role.OWNER, Role.PREPARER, Role.APPROVER), ("sending", "entered"), "Ask the ledger now",
-        "We ask the ledger first. We never send twice.", "Ask the ledger now",
+        "We ask the ledger first. We never send twice.", "Ask the ledger now", "The ledger is being asked.",
     ),
-    "void": (
+    "void": Action(
         (Role.OWNER, Role.PREPARER), ("allocated", "blocked"), "Give this journal up",
         "Gives this posting up for good. It is possible only while the ERP holds nothing of it; if something was sent, the "
-        "ERP is asked now.", "Void posting",
+        "ERP is asked now.", "Void posting", "The posting is given up.", asks_reason=True,
     ),
-    "reverse": (
+    "reverse": Action(
         (Role.APPROVER,), ("entered", "posted"), "Create a reversal",
         "Creates a second journal with sides swapped, on the original posting date if that fiscal period is open, else on "
         "the first day of the next open one. The first stays as it is.", "Create reversal",
+        "This is the reversal. Another approver releases it, as every journal.", asks_reason=True,
     ),
 }  # fmt: skip
 
@@ -178,33 +239,41 @@ class PostingAdmin(RoleAdmin):
     """List of journals and the page of one, with its actions."""
 
     list_display = (
-        "shown",
-        "legal_entity",
-        "kind",
-        "company_code",
-        "posting_date",
-        "state_shown",
-        "debit_shown",
-        "document_number",
+        "shown", "legal_entity", "company_code", "state_shown", "document_number", "posting_key", "debit_shown",
+    )  # fmt: skip
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("reason", ChoicesDropdownFilter),
+        ("legal_entity", RelatedDropdownFilter),
     )
-    list_filter = ("state", "reason", "company_code", "kind", "legal_entity")
-    search_fields = ("posting_key", "document_number", "payroll_run__payroll_uuid")
+    list_filter_submit = True
+    search_fields = ("posting_key", "document_number", "company_code", "payroll_run__payroll_uuid")
+    search_help_text = "Document number, posting key, company code or Gusto id"
     date_hierarchy = "posting_date"
     list_per_page = 25
     change_form_template = "erp/posting.html"
     actions = None
+    ordering = ("-posting_date", "-id")
+    list_title = "Journals"
+    empty_sentence = "No journal yet. A payroll run gets its journals as soon as it was read."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Posting]:
         found: QuerySet[Posting] = super().get_queryset(request)
-        return found.select_related("legal_entity", "payroll_run", "connection", "mapping_table", "reverses")
+        return found.select_related(
+            "legal_entity", "payroll_run", "connection", "mapping_table", "reverses__payroll_run"
+        )
 
-    @display(description="Journal", header=True, ordering="posting_key")
+    @display(description="Posting date", header=True, ordering="posting_date")
     def shown(self, posting: Posting) -> tuple[str, str]:
-        return posting.posting_key, posting.header_text
+        if posting.reverses is not None:
+            return _day(posting.posting_date), posting_title(posting)
+        run = posting.payroll_run
+        kind = TYPES.get(run.payroll_type, "Payroll").removesuffix(" payroll")
+        return _day(posting.posting_date), f"{kind}, {run.off_cycle_reason}" if run.off_cycle_reason else kind
 
     @display(description="State", ordering="state")
-    def state_shown(self, posting: Posting) -> SafeString:
-        return chip(posting.state, posting.get_reason_display())
+    def state_shown(self, posting: Posting) -> str:
+        return chip(posting.state, _why(posting))
 
     @display(description="Debits", ordering="debit")
     def debit_shown(self, posting: Posting) -> str:
@@ -225,95 +294,60 @@ class PostingAdmin(RoleAdmin):
             raise Http404
         context = {
             **_facts(posting),
+            "title": posting_title(posting),
+            "crumbs": [
+                ("Journals", reverse("admin:erp_posting_changelist")),
+                (f"{_day(posting.posting_date)}, company code {posting.company_code}", ""),
+            ],
             "timeline": timeline(("posting", posting.posting_key)),
-            "attempts": posting.attempts.all()[:20],
+            "attempts": attempts_in_words(posting.attempts.all()[:ATTEMPTS_SHOWN]),
             "offered": self._offered(request, posting),
-            "exchanges": Exchange.objects.filter(about=posting.posting_key).count(),
+            "repair": repair_of_posting(posting) if posting.state == Posting.State.BLOCKED else None,
+            "ties_out": next((row for row in posting.payroll_run.tie_out if row["name"] == "T8 debits"), None),
+            "looks_again_seconds": MOVING.get(Posting.State(posting.state), 0),
         }
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+        return self.draw(request, object_id, extra_context, **context)
 
     def _offered(self, request: HttpRequest, posting: Posting) -> list[dict[str, str]]:
         """The actions that this person sees: a missing right hides, a rule explains."""
         found = []
-        for name, (roles, states, _, _, button) in ACTIONS.items():
-            if posting.state not in states or not has_role(request, roles):
+        for name, action in ACTIONS.items():
+            if posting.state not in action.states or not has_role(request, action.roles):
                 continue
-            if name == "reverse" and (posting.kind == "REVERSAL" or posting.reversals.exclude(state="voided").exists()):
+            if name == "reverse" and (
+                posting.kind == JournalKind.REVERSAL.value or posting.reversals.exclude(state="voided").exists()
+            ):
                 continue
             why_not = ""
             if name == "approve" and request.user.get_username() in posting.prepared_by:
                 why_not = "You prepared this journal. Someone else approves it."
-            found.append(
-                {
-                    "name": name,
-                    "button": button,
-                    "why_not": why_not,
-                    "link": reverse(f"admin:erp_posting_{name}", args=[posting.pk]),
-                }
-            )
+            button = "Ask the ledger now" if name == "replay" and posting.was_sent else action.button
+            link = reverse(f"admin:erp_posting_{name}", args=[posting.pk])
+            found.append({"name": name, "button": button, "why_not": why_not, "link": link})
         return found
 
     def _action_view(self, name: str) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: int) -> HttpResponse:
             return self._act(request, name, object_id)
 
-        view.is_unscoped = True  # type: ignore[attr-defined] - giving up asks the ERP first, outside any transaction
+        # Unscoped: giving up asks the ERP first, outside any transaction.
         wrapped: Callable[..., HttpResponse] = unscoped(self.admin_site.admin_view(view))
         return wrapped
 
     def _act(self, request: HttpRequest, name: str, posting_id: int) -> HttpResponse:
         membership = membership_of(request)
-        roles, states, title, sentence, button = ACTIONS[name]
-        if membership is None or not membership.has_role(*roles):
+        if membership is None or not membership.has_role(*ACTIONS[name].roles):
             raise Http404
-        tenant_id = membership.tenant_id
-        page = reverse("admin:erp_posting_change", args=[posting_id])
-        by = request.user.get_username()
         if request.method != "POST":
-            with tenant_scope(tenant_id):
-                posting = Posting.objects.select_related("connection", "legal_entity").filter(pk=posting_id).first()
-                if posting is None:
-                    raise Http404
-                if posting.state not in states:
-                    messages.warning(request, f"This journal is {posting.get_state_display().lower()} by now.")
-                    return HttpResponseRedirect(page)
-                if name == "approve":
-                    sentence = connector_class(posting.connection.system).effect_sentence
-                response = _confirm(
-                    self,
-                    request,
-                    title,
-                    page,
-                    sentence,
-                    button,
-                    asks_reason=name in {"void", "reverse"},
-                    **_facts(posting),
-                )
-                response.render()
-                return response
+            with tenant_scope(membership.tenant_id):
+                return self._ask(request, name, posting_id)
         reason = request.POST.get("reason", "").strip()
-        if name in {"void", "reverse"} and not reason:
+        if ACTIONS[name].asks_reason and not reason:
             messages.error(request, "Say why: the reason goes into the audit trail.")
             return HttpResponseRedirect(reverse(f"admin:erp_posting_{name}", args=[posting_id]))
+        page = reverse("admin:erp_posting_change", args=[posting_id])
         try:
-            if name == "void":
-                phases.void(tenant_id, posting_id, by, reason)
-            else:
-                with tenant_scope(tenant_id):
-                    posting = Posting.objects.filter(pk=posting_id).first()
-                    if posting is None:
-                        raise Http404
-                    if name == "approve":
-                        phases.approve(posting, by)
-                    elif name == "withdraw":
-                        phases.withdraw_approval(posting, by)
-                    elif name == "replay":
-                        phases.replay(posting, by)
-                    elif name == "look":
-                        work.enqueue("erp.post", str(posting.pk), tenant_id=tenant_id)
-                    else:
-                        made = reversal.reverse(posting, by, reason)
-                        page = reverse("admin:erp_posting_change", args=[made.pk])
+            page = self._do(name, membership.tenant_id, posting_id, request.user.get_username(), reason) or page
         except Posting.DoesNotExist:
             raise Http404 from None
         except phases.NotAllowed as refused:
@@ -321,25 +355,70 @@ class PostingAdmin(RoleAdmin):
         except ExchangeError as error:
             messages.error(request, f"{error.sentence} Nothing was changed.")
         else:
-            messages.success(request, f"{title}: done.")
+            messages.success(request, ACTIONS[name].done)
         return HttpResponseRedirect(page)
+
+    def _ask(self, request: HttpRequest, name: str, posting_id: int) -> HttpResponse:
+        """The page before the click: what it will do, with the figures it will do it with."""
+        action = ACTIONS[name]
+        posting = self.get_queryset(request).filter(pk=posting_id).first()
+        if posting is None:
+            raise Http404
+        page = reverse("admin:erp_posting_change", args=[posting_id])
+        if posting.state not in action.states:
+            messages.warning(request, f"This journal is {posting.get_state_display().lower()} by now.")
+            return HttpResponseRedirect(page)
+        sentence = connector_class(posting.connection.system).effect_sentence if name == "approve" else action.sentence
+        crumbs = [
+            ("Journals", reverse("admin:erp_posting_changelist")),
+            (posting_title(posting), page),
+            (action.title, ""),
+        ]
+        response = _confirm(
+            self, request, action.title, page, sentence, action.button, crumbs=crumbs, asks_reason=action.asks_reason,
+            subject=posting_title(posting), **_facts(posting),
+        )  # fmt: skip
+        # Rendered here, because the scope ends before the middleware would do it.
+        response.render()
+        return response
+
+    def _do(self, name: str, tenant_id: UUID, posting_id: int, by: str, reason: str) -> str:
+        """Act; returns the page to go to, empty = the posting's own. Raises what the phases raise."""
+        if name == "void":
+            phases.void(tenant_id, posting_id, by, reason)
+            return ""
+        with tenant_scope(tenant_id):
+            posting = Posting.objects.get(pk=posting_id)
+            if name == "approve":
+                if posting.approved_by == by and posting.state in MOVING:
+                    return ""  # the second click of a double click
+                phases.approve(posting, by)
+            elif name == "withdraw":
+                phases.withdraw_approval(posting, by)
+            elif name == "look":
+                work.enqueue("erp.post", str(posting.pk), tenant_id=tenant_id)
+            elif name == "reverse":
+                return reverse("admin:erp_posting_change", args=[reversal.reverse(posting, by, reason).pk])
+            elif name == "replay":
+                phases.replay(posting, by)
+                if not posting.was_sent and posting.kind != JournalKind.REVERSAL.value:
+                    # Its journal is built anew as another posting; the run's page outlives that.
+                    return reverse("admin:gusto_payrollrun_change", args=[posting.payroll_run_id])
+            return ""
 
 
 def _facts(posting: Posting) -> dict[str, Any]:
     """What a page and a confirmation repeat of a journal."""
-    lines = list(posting.lines.all())
     return {
         "posting": posting,
-        "lines": lines,
-        "residual": sum((line.debit - line.credit for line in lines), ZERO),
+        "journal": journal_table(posting),
         "system_label": CONNECTORS[posting.connection.system][0],
     }
 
 
 def _confirm(
-    model_admin: RoleAdmin, request: HttpRequest, title: str, back: str, sentence: str, button: str,
-    asks_reason: bool = False, **context: Any,
-) -> TemplateResponse:  # fmt: skip
+    model_admin: RoleAdmin, request: HttpRequest, title: str, back: str, sentence: str, button: str, **context: Any
+) -> TemplateResponse:
     return TemplateResponse(
         request,
         "console/confirm.html",
@@ -349,7 +428,6 @@ def _confirm(
             "back": back,
             "sentence": sentence,
             "button": button,
-            "asks_reason": asks_reason,
             **context,
         },
     )

@@ -44,6 +44,26 @@ class RoleAdmin(ModelAdmin):
     add_roles: Collection[Role] = NOBODY
     change_roles: Collection[Role] = NOBODY
     delete_roles: Collection[Role] = NOBODY
+    #: Head of the list where the model's own name is not the reader's; said when the list is empty.
+    list_title = ""
+    empty_sentence = ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = self.list_title or str(self.opts.verbose_name_plural).capitalize()
+        words = {"title": title, "crumbs": [(title, "")], "empty_sentence": self.empty_sentence}
+        response: HttpResponse = super().changelist_view(request, {**words, **(extra_context or {})})
+        return response
+
+    def draw(self, request: HttpRequest, object_id: str, given: dict[str, Any] | None, **context: Any) -> HttpResponse:
+        """The page of one object, for a `change_view` that fills a template of its own."""
+        response: HttpResponse = super().change_view(
+            request, object_id, extra_context={"subtitle": None, **context, **(given or {})}
+        )
+        return response
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Another tenant's page and one that never was are the same to a reader."""
+        raise Http404
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return has_role(request, self.view_roles)

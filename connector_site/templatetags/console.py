@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +36,10 @@ STATES: dict[str, tuple[str, str, str]] = {
     "stop": ("stop", "report", "Difference"),
     "passed": ("done", "check_circle", "Passed"),
     "failed": ("stop", "report", "Not passed"),
+    "answered": ("done", "check_circle", "Answered"),
+    "declined": ("wait", "info", "Answered"),
+    "temporary": ("wait", "schedule", "Not reached"),
+    "unknown": ("wait", "help", "Unknown outcome"),
 }
 
 
@@ -54,6 +58,13 @@ def chip(name: str, note: str = "") -> SafeString:
 @register.simple_tag
 def state(name: str, note: str = "") -> SafeString:
     return chip(name, note)
+
+
+@register.simple_tag
+def mark(name: str) -> SafeString:
+    """The shape and colour of a state without its word, which stands beside it."""
+    tone, icon, _ = STATES.get(str(name), ("rest", "help", ""))
+    return format_html('<span class="material-symbols-outlined tone-{}" aria-hidden="true">{}</span>', tone, icon)
 
 
 @register.filter
@@ -97,6 +108,13 @@ def moment(value: datetime | None) -> SafeString | str:
 
 
 @register.filter
-def dimensions(pairs: list[list[str]]) -> str:
-    """CostCenter 200, Department 310."""
-    return ", ".join(f"{name} {value}" for name, value in pairs)
+def exactly(value: datetime | None) -> str:
+    """13 Nov 2026 06:12:45 UTC."""
+    return f"{value.astimezone(UTC):%-d %b %Y %H:%M:%S} UTC" if value else ""
+
+
+@register.filter
+def words(name: Any) -> str:
+    """posting_key as Posting key."""
+    text = str(name).replace("_", " ")
+    return text[:1].upper() + text[1:]
