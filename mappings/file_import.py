@@ -2,6 +2,7 @@
 
 A file holds complete versions by valid-from date. Each becomes the draft of its date: the one that is there is replaced,
 otherwise a new one is made from the version in force, so that a file of rules keeps that version's crosswalk and policy.
+Where an approved version of the date says something else, the draft is a correction of it with the same date.
 The reader of `table_csv` judges form, this module adds what only the database knows: approved versions, lengths, and the
 ledger's accounts, dimensions and company codes.
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar
 
@@ -89,14 +90,14 @@ class VersionPlan:
     legal_entity: LegalEntity
     valid_from: date
     before: MappingTable | None
-    """The draft of this date, else the approved version that is in force on it."""
+    """The newest version of this date, draft or approved, else the approved version that is in force on it."""
     mapping_rows: tuple[MappingRow, ...] | None
     crosswalk_rows: tuple[CrosswalkRow, ...] | None
     policy: tuple[tuple[str, str], ...] = ()
 
     @property
     def target(self) -> MappingTable:
-        """The version as it will be, unsaved, without its rows."""
+        """The version as it will be, without its rows: the draft that is there, or a new one, unsaved."""
         if self.is_in_place:
             assert self.before is not None
             return self.before
@@ -107,7 +108,11 @@ class VersionPlan:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the version of exactly this date exists: its draft, or an approved one."""
+        """Whether a draft of exactly this date is there to be changed. An approved version gets a draft beside it."""
+        return self._is_same_day and self.before is not None and self.before.state == MappingTable.State.DRAFT
+
+    @property
+    def _is_same_day(self) -> bool:
         return self.before is not None and self.before.valid_from == self.valid_from
 
     def rules_before(self) -> list[MappingRule]:
@@ -118,7 +123,7 @@ class VersionPlan:
 
     def is_change(self) -> bool:
         """Whether the version differs from what stands for exactly this date."""
-        if self.before is None or not self.is_in_place:
+        if self.before is None or not self._is_same_day:
             return True
         if any(getattr(self.before, name) != value for name, value in self.policy):
             return True
@@ -213,7 +218,20 @@ def import_csv(
         judged = judge(legal_entity, mapping_text, crosswalks_text, policy)
         if judged.errors:
             return ImportOutcome(errors=judged.errors)
-        return write_all(judged.plans, by, source, digest_of(mapping_text, crosswalks_text or ""))
+        plans = [_of_what_is_approved(plan) for plan in judged.plans]
+        return write_all(plans, by, source, digest_of(mapping_text, crosswalks_text or ""))
+
+
+def _of_what_is_approved(plan: VersionPlan) -> VersionPlan:
+    """The plan against the approved version of its date, where that says the same already: a file that is applied again
+    and again leaves alone the draft in which somebody prepares a correction of what it says.
+    """
+    in_force = approved_table(plan.legal_entity, plan.valid_from)
+    if in_force is not None and in_force.valid_from == plan.valid_from:
+        against_approved = replace(plan, before=in_force)
+        if not against_approved.is_change():
+            return against_approved
+    return plan
 
 
 def write_all(plans: Iterable[VersionPlan], by: str, source: str, digest: str) -> ImportOutcome:
@@ -286,17 +304,16 @@ def _dated(rows: Sequence[Row] | None, valid_from: date) -> tuple[Row, ...] | No
 
 
 def _version_before(legal_entity: LegalEntity, valid_from: date) -> MappingTable | None:
-    """An approved version of exactly this date stands above a draft, which could never be approved any more."""
-    in_force = approved_table(legal_entity, valid_from)
-    if in_force is not None and in_force.valid_from == valid_from:
-        return in_force
-    draft: MappingTable | None = (
+    """The newest version of exactly this date, draft or approved, else the approved one in force on it. A draft that is
+    older than an approved version of its date counts for nothing: it could never be approved.
+    """
+    same_day: MappingTable | None = (
         MappingTable.objects.select_related("legal_entity__erp_connection")
-        .filter(legal_entity=legal_entity, valid_from=valid_from, state=MappingTable.State.DRAFT)
+        .filter(legal_entity=legal_entity, valid_from=valid_from)
         .order_by("-version")
         .first()
     )
-    return draft or in_force
+    return same_day or approved_table(legal_entity, valid_from)
 
 
 def _size_errors(rows: Sequence[MappingRow] | Sequence[CrosswalkRow]) -> Iterator[RowError]:
@@ -311,24 +328,11 @@ def _of_file(file: str, errors: Iterable[RowError]) -> list[FileError]:
 
 
 def _version_errors(plan: VersionPlan) -> Iterator[FileError]:
-    """A version must have rules, and an approved one never changes."""
+    """A version must have rules."""
     file, rows = (MAPPING, plan.mapping_rows) if plan.mapping_rows else (CROSSWALKS, plan.crosswalk_rows)
     first = rows[0].row if rows else 1
     if not plan.mapping_rows and (plan.mapping_rows is not None or plan.before is None):
         yield FileError(file, first, "valid_from", f"No rules are valid from {plan.valid_from}.")
-    elif (
-        plan.before is not None
-        and plan.is_in_place
-        and plan.before.state == MappingTable.State.APPROVED
-        and plan.is_change()
-    ):
-        yield FileError(
-            file,
-            first,
-            "valid_from",
-            f"Version {plan.before.version}, valid from {plan.valid_from}, is approved and never changes. "
-            "Give the changes a later date.",
-        )
 
 
 def _length_errors(plan: VersionPlan) -> Iterator[FileError]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
 
 from mappings.payroll import LineKind, Side
 from tenants.models import Connection, LegalEntity
@@ -20,7 +19,7 @@ SIDES = [(side.value, side.value.capitalize()) for side in Side]
 
 
 class MappingTable(TenantModel):
-    """One version of a legal entity's mapping."""
+    """One version of a legal entity's mapping. Approved versions of the same date correct one another: the newest serves."""
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -67,11 +66,6 @@ class MappingTable(TenantModel):
         ordering = ["-version"]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "legal_entity", "version"], name="mappings_table_version"),
-            models.UniqueConstraint(
-                fields=["tenant", "legal_entity", "valid_from"],
-                condition=Q(state="approved"),
-                name="mappings_table_one_per_day",
-            ),
         ]
 
     def __str__(self) -> str:

@@ -178,11 +178,14 @@ def _crosswalk_rows(entries: list[Crosswalk], valid_from: date) -> list[Crosswal
 
 
 def approved_table(legal_entity: LegalEntity, check_date: date) -> MappingTable | None:
-    """The approved version with the latest valid-from not after the check date; None where there is none."""
+    """The approved version with the latest valid-from not after the check date; None where there is none.
+
+    Of several with the same date the newest serves: it corrects the others, which are kept for what they made.
+    """
     found: MappingTable | None = (
         MappingTable.objects.select_related("legal_entity")
         .filter(legal_entity=legal_entity, state=MappingTable.State.APPROVED, valid_from__lte=check_date)
-        .order_by("-valid_from")
+        .order_by("-valid_from", "-version")
         .first()
     )
     return found
@@ -304,17 +307,19 @@ def approval_problems(mapping_table: MappingTable, by: str) -> list[Problem]:
     elif not by and preparers:
         names = ", ".join(sorted(preparers))
         problems.append(_refusal("own_work", f"{names} changed this version. A person who did not approves it."))
-    same_day = MappingTable.objects.filter(
+    newer = MappingTable.objects.filter(
         legal_entity_id=mapping_table.legal_entity_id,
         valid_from=mapping_table.valid_from,
         state=MappingTable.State.APPROVED,
+        version__gt=mapping_table.version,
     ).first()
-    if same_day is not None:
+    if newer is not None:
+        # Approved now it would serve nothing: the newer one of this date would go on doing so.
         problems.append(
             _refusal(
-                "same_day",
-                f"Version {same_day.version} is approved for the same first check date and never changes. "
-                "Give this version a later one.",
+                "superseded",
+                f"Version {newer.version} is approved for the same first check date and is newer. "
+                f"Make a new draft as a copy of version {newer.version} to correct it.",
             )
         )
     return problems + table_problems(mapping_table)

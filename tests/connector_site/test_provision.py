@@ -211,14 +211,27 @@ def test_what_differs_is_changed_and_named(file):
         assert LegalEntity.objects.get().approval == "person"
 
 
-def test_a_new_date_makes_a_new_version_and_an_approved_one_never_changes(file):
+def test_a_new_date_makes_a_new_version(file):
     file()
     later = WHOLE.replace("valid_from = 2026-01-01", "valid_from = 2026-07-01").replace('"6000"', '"6010"')
     assert file(later).changes == (
         "mapping table of Acme Bakery Inc of acme from 2026-07-01: version 2 written, 3 rows, version 2 approved",
     )
-    (mistake,) = mistakes(file(WHOLE.replace('"6000"', '"6010"')))
-    assert mistake.startswith("[[mapping_table]] 1, rule 1, valid_from: Version 1, valid from 2026-01-01, is approved")
+
+
+def test_a_change_under_the_date_of_an_approved_version_is_a_correction_beside_it(file):
+    file()
+    changed = WHOLE.replace('"6000"', '"6010"')
+    assert file(changed).changes == (
+        "mapping table of Acme Bakery Inc of acme from 2026-01-01: version 2 written, 3 rows, version 2 approved",
+    )
+    assert file(changed).changes == ()
+    with tenant_scope(Tenant.objects.get(slug="acme").id):
+        accounts = {
+            table.version: [rule.main_account for rule in table.rules.filter(target=1, side="debit")]
+            for table in MappingTable.objects.all()
+        }
+    assert accounts == {1: ["6000"], 2: ["6010"]}
 
 
 def test_without_approved_the_version_waits_for_an_approver(file):
@@ -485,7 +498,7 @@ def _order(section: str, name: str) -> int:
 
 def test_the_example_on_the_page_works(tmp_path, db):
     page = (ROOT / "docs" / "reference" / "provision.md").read_text()
-    example = re.search(r"```toml\n(.*?)```", page, re.DOTALL).group(1)
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     folder = Path(tmp_path)
     (folder / "provision.toml").write_text(example.split("[[mapping_table]]")[0])
     secrets = {

@@ -124,21 +124,31 @@ def test_a_file_may_hold_several_versions(bakery):
     assert [draft.crosswalks.count() for draft in outcome.tables] == [2, 0]
 
 
-def test_an_approved_version_stays_and_says_so(bakery):
+def test_what_an_approved_version_says_already_is_no_change(bakery):
     approve(imported(bakery).tables[0], by="dana")
     same = imported(bakery)
     assert (same.errors, same.changed, same.tables[0].state) == ((), (), "approved")
-    outcome = imported(bakery, MAPPING.replace("0600", "0601"))
-    assert outcome.tables == ()
-    assert outcome.errors == (
-        FileError(
-            "mapping.csv",
-            2,
-            "valid_from",
-            "Version 1, valid from 2026-01-01, is approved and never changes. Give the changes a later date.",
-        ),
-    )
     assert MappingTable.objects.count() == 1
+
+
+def test_a_file_corrects_an_approved_version_by_a_draft_of_the_same_date(bakery):
+    first = approve(imported(bakery).tables[0], by="dana")
+    outcome = imported(bakery, MAPPING.replace("0600", "0601"))
+    [correction] = outcome.changed
+    assert (correction.version, correction.state, correction.valid_from) == (2, "draft", first.valid_from)
+    assert correction.rules.get(rule="R01", target=1).main_account == "0601"
+    assert first.rules.get(rule="R01", target=1).main_account == "0600"
+    assert correction.crosswalks.count() == 2
+    approve(correction, by="dana")
+    assert imported(bakery, MAPPING.replace("0600", "0601")).changed == ()
+
+
+def test_a_file_that_is_applied_again_leaves_a_correction_in_work_alone(bakery):
+    approve(imported(bakery).tables[0], by="dana")
+    [correction] = imported(bakery, MAPPING.replace("0600", "0601")).changed
+    again = imported(bakery)
+    assert (again.changed, again.tables[0].version) == ((), 1)
+    assert correction.rules.get(rule="R01", target=1).main_account == "0601"
 
 
 def test_the_policy_takes_part(bakery):

@@ -238,11 +238,33 @@ def test_a_version_with_an_account_that_the_ledger_lacks_is_not_approved(bakery)
         approve(small_draft(bakery), by="dana")
 
 
-def test_two_versions_cannot_claim_the_same_first_check_date(bakery):
-    approve(small_draft(bakery), by="dana")
-    with pytest.raises(ApprovalRefused) as refused:
-        approve(small_draft(bakery), by="dana")
-    assert kinds(refused) == ["same_day"]
+def test_a_correction_of_the_same_date_takes_over_and_the_older_version_is_kept(bakery):
+    first = approve(small_draft(bakery), by="dana")
+    correction = new_draft(bakery, JANUARY, copy_of=first, by="bob")
+    correction.rules.filter(rule="R01").update(main_account="6010")
+    assert approved_table(bakery, JULY) == first
+    approve(correction, by="dana")
+    in_force = approved_table(bakery, JANUARY)
+    assert in_force is not None
+    assert (in_force.version, in_force.rules.get(rule="R01").main_account) == (2, "6010")
+    first.refresh_from_db()
+    assert (first.state, first.rules.get(rule="R01").main_account) == ("approved", "6000")
+
+
+def test_a_later_date_stands_above_a_newer_correction_of_an_earlier_one(bakery):
+    first = approve(small_draft(bakery), by="dana")
+    july = approve(small_draft(bakery, JULY), by="dana")
+    correction = approve(new_draft(bakery, JANUARY, copy_of=first, by="bob"), by="dana")
+    assert approved_table(bakery, datetime.date(2026, 6, 30)) == correction
+    assert approved_table(bakery, JULY) == july
+
+
+def test_a_draft_that_a_newer_version_has_overtaken_is_not_approved(bakery):
+    overtaken, newer = small_draft(bakery), small_draft(bakery)
+    approve(newer, by="dana")
+    with pytest.raises(ApprovalRefused, match="Version 2 is approved for the same first check date") as refused:
+        approve(overtaken, by="dana")
+    assert kinds(refused) == ["superseded"]
 
 
 def test_an_approved_version_is_no_draft(bakery):
