@@ -31,6 +31,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def line_of(process: subprocess.Popen[str]) -> str:
+    """The next line that a process prints, empty at its end."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
 def processes(session: int) -> dict[int, str]:
     """Process id -> command line of every living process of a session. A child of the supervisor leads its own."""
     found = {}

@@ -27,7 +27,7 @@ def test_the_allow_list_is_the_one_that_the_tests_hold():
 
 def test_the_role_of_the_tests_passes(db):
     canary.send()
-    work.run(work.claim())
+    work.drain()
     assert checks.check_database(None, ["default"]) == []
     assert checks.refusals() == []
 

@@ -53,7 +53,7 @@ def posting(tenant: Tenant, state: str = "posted", reason: str = "", **values) -
             check_date=datetime.date(2026, 11, 13),
             state="read",
         )
-        row = Posting.objects.create(
+        row: Posting = Posting.objects.create(
             legal_entity=entity, payroll_run=run, connection=books, mapping_table=table, kind="payroll", company_code="us01",
             posting_key="ABCDEF123456789", state=state, reason=reason, posting_date=run.check_date,
             document_date=run.check_date, currency="USD", header_text="Payroll", debit=Decimal("1234.50"),

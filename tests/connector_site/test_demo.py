@@ -20,7 +20,7 @@ import requests
 
 from connector_site import demo_ledger
 from erp.models import Posting
-from tests.connector_site.conftest import ROOT, free_port, wait_until
+from tests.connector_site.conftest import ROOT, free_port, line_of, wait_until
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ def test_without_once_one_journal_waits_and_ctrl_c_ends_everything(folder):
     process = demo(folder, "--port", str(port))
     output = ""
     while "Everything runs until Ctrl-C." not in output:
-        line = process.stdout.readline()
+        line = line_of(process)
         assert line, output
         output += line
     assert "waits for an approver: sign in as anna" in output
     assert "Verified at the ledger: 1 journal, each exactly once" in output
     console = f"http://127.0.0.1:{port}/console/"
     assert requests.get(console, timeout=10).status_code == 200
-    sandbox = re.search(r"Sandbox +(\S+)/gusto/", output).group(1)
+    (sandbox,) = re.findall(r"Sandbox +(\S+)/gusto/", output)
     os.killpg(process.pid, signal.SIGINT)
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 0, rest
@@ -116,7 +116,7 @@ def test_a_demo_that_cannot_reach_its_end_says_so_and_ends_with_one(folder):
     process = demo(folder, "--once", "--port", str(free_port()))
     output = ""
     while "The sandbox serves" not in output:
-        line = process.stdout.readline()
+        line = line_of(process)
         assert line, output
         output += line
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

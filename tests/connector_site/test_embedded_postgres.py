@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from connector_site import embedded_postgres
-from tests.connector_site.conftest import ROOT, wait_until
+from tests.connector_site.conftest import ROOT, line_of, wait_until
 
 #: Starts or joins the server, says so, and lives until its input ends.
 USER = """
@@ -64,8 +64,8 @@ def server_pid(data: Path) -> int:
 def test_the_last_user_stops_the_server(base):
     data = base / "pg"
     first, second = user(data), user(data)
-    url = first.stdout.readline().strip()
-    assert url == second.stdout.readline().strip(), "two processes that start at once share one server"
+    url = line_of(first).strip()
+    assert url == line_of(second).strip(), "two processes that start at once share one server"
     first.communicate("")
     assert answers(url)
     second.communicate("")
@@ -76,12 +76,12 @@ def test_the_last_user_stops_the_server(base):
 def test_a_killed_user_lets_go(base):
     data = base / "pg"
     killed = user(data)
-    url = killed.stdout.readline().strip()
+    url = line_of(killed).strip()
     killed.kill()
     killed.communicate()
     assert answers(url), "kill -9 stops nobody's server"
     next_one = user(data)
-    assert next_one.stdout.readline().strip() == url
+    assert line_of(next_one).strip() == url
     next_one.communicate("")
     assert not answers(url)
 
@@ -92,7 +92,7 @@ def test_a_killed_server_is_started_again(base):
         db.execute("CREATE TABLE pg_temp.kept (value int)")
     embedded_postgres.stop(data)
     holder = user(data)
-    url = holder.stdout.readline().strip()
+    url = line_of(holder).strip()
     os.kill(server_pid(data), signal.SIGKILL)
     wait_until(lambda: not answers(url), "the end of the server")
     assert (data / "postmaster.pid").exists()
@@ -136,7 +136,7 @@ def test_the_application_owns_nothing_and_others_may_not_enter(base):
 def test_remove_refuses_while_somebody_uses_it(base):
     data = base / "pg"
     holder = user(data)
-    holder.stdout.readline()
+    line_of(holder)
     with pytest.raises(embedded_postgres.DatabaseNotStarted, match="in use by another process"):
         embedded_postgres.remove(data)
     holder.communicate("")

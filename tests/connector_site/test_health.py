@@ -22,7 +22,7 @@ from tenants.scope import tenant_scope
 @pytest.fixture
 def worker_seen(db) -> None:
     canary.send()
-    work.run(work.claim())
+    work.drain()
 
 
 @pytest.fixture(autouse=True)

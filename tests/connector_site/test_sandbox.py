@@ -17,7 +17,7 @@ import requests
 
 from connector_site import sandbox_urls
 from erp.connector import CONNECTORS
-from tests.connector_site.conftest import ROOT
+from tests.connector_site.conftest import ROOT, line_of
 
 #: A machine on which nothing of the product is set up.
 BARE = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -35,8 +35,8 @@ def running(*argv: str) -> Iterator[dict[str, Any]]:
     """The facts that it prints, while it runs; it ends with 0 on Ctrl-C."""
     process = start("--port", "0", "--json", "--employees", "2", *argv)
     try:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
+        line = line_of(process)
+        assert line, process.communicate()[1]
         yield json.loads(line)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
@@ -94,7 +94,7 @@ def test_what_it_prints_is_enough_to_sign_in_to_both_systems():
 
 def test_what_is_kept_in_a_folder_survives_a_kill(tmp_path):
     process = start("--port", "0", "--json", "--employees", "2", "--data", str(tmp_path / "box"))
-    first = json.loads(process.stdout.readline())
+    first = json.loads(line_of(process))
     company = first["gusto"]["companies"][0]["uuid"]
     made = requests.post(f"{first['gusto']['address']}/_sandbox/companies/{company}/payrolls", timeout=30)
     assert made.status_code == 201
@@ -128,7 +128,7 @@ def test_the_callback_follows_the_public_address():
 
 def test_for_people_it_prints_names_and_values():
     process = start("--port", "0", "--employees", "2")
-    lines = [process.stdout.readline() for _ in range(24)]
+    lines = [line_of(process) for _ in range(24)]
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 0

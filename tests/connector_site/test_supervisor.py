@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,10 @@ class Installation:
         return found
 
 
+def _is_new(installation: Installation, name: str, before: int) -> bool:
+    return installation.children().get(name, before) != before
+
+
 @pytest.mark.django_db(transaction=True)
 def test_run_survives_the_kill_of_each_child_and_ends_clean(environment):
     installation = Installation(environment)
@@ -256,11 +261,11 @@ def test_run_survives_the_kill_of_each_child_and_ends_clean(environment):
         for name in ("web", "worker"):
             before = installation.children()
             os.killpg(before[name], signal.SIGKILL)
-            wait_until(lambda n=name, b=before: installation.children().get(n, b[n]) != b[n], f"a new {name}")
+            wait_until(partial(_is_new, installation, name, before[name]), f"a new {name}")
             wait_until(lambda: installation.get("/health/live") is not None, "the web server")
             WorkItem.objects.filter(kind=canary.KIND).delete()
             ref = canary.send()
-            wait_until(lambda r=ref: canary.is_done(r), f"work after the kill of {name}")
+            wait_until(partial(canary.is_done, ref), f"work after the kill of {name}")
         sessions = list(installation.children().values())
         installation.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
