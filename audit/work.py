@@ -150,7 +150,9 @@ def ring() -> None:
 
 
 def claim() -> Claim | None:
-    """Take the oldest due item, in a transaction of its own. Two items about the same thing never run together."""
+    """Take the oldest due item, in a transaction of its own. Two items about the same thing never run together: what was
+    enqueued behind a worker that died waits until the dead worker's item is taken over and done.
+    """
     lease = uuid.uuid4()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -162,7 +164,7 @@ def claim() -> Claim | None:
                     AND NOT EXISTS (SELECT 1 FROM audit_workitem AS other
                                     WHERE other.state = 'running' AND other.id <> due.id AND other.kind = due.kind
                                       AND other.ref = due.ref AND other.tenant_id IS NOT DISTINCT FROM due.tenant_id
-                                      AND other.leased_until >= clock_timestamp())
+                                      AND (due.state = 'ready' OR other.leased_until >= clock_timestamp()))
                   ORDER BY due.due_at FOR UPDATE SKIP LOCKED LIMIT 1) AS found
             WHERE mine.id = found.id
             RETURNING mine.id, mine.tenant_id, mine.kind, mine.ref, mine.attempts, found.state""",

@@ -8,7 +8,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -285,3 +285,29 @@ def test_recurring_work_is_made_once_and_keeps_its_moment(db):
     WorkItem.objects.update(state=WorkItem.State.EXHAUSTED)
     work.ensure("test.kind", "1", tenant_id=None)
     assert WorkItem.objects.filter(state=WorkItem.State.READY).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_takeover_and_what_waited_behind_it_never_run_together():
+    """A worker died over an item, and the same work was enqueued again: when the lease ends, both could be claimed."""
+    now = timezone.now()
+    tenant_id = uuid.uuid4()
+    died = item(state="running", lease=uuid.uuid4(), leased_until=now - timedelta(seconds=1), tenant_id=tenant_id)
+    item(tenant_id=tenant_id)
+    second: list[work.Claim | None] = []
+
+    def other_worker() -> None:
+        try:
+            second.append(work.claim())
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        first = work.claim()
+        # The first worker's claim is not committed yet, so nobody else can see it.
+        thread = threading.Thread(target=other_worker)
+        thread.start()
+        thread.join()
+    assert first is not None
+    assert first.item_id == died.pk
+    assert second == [None]
