@@ -89,6 +89,9 @@ for _key in FIELD_ENCRYPTION_KEYS:
 
 #: Opens the sandbox: plain http to loopback, and addresses inside this machine.
 SANDBOX_ALLOWED = flag("MLC_SANDBOX")
+if SANDBOX_ALLOWED:
+    # oauthlib refuses plain http by itself; our own allow-list lets it reach loopback only.
+    os.environ.setdefault("OAUTHLIB_INSECURE_TRANSPORT", "1")
 #: A file of certificates to trust instead of certifi's, for an ERP behind a company's own authority.
 CA_BUNDLE = text("MLC_CA_BUNDLE", "")
 if CA_BUNDLE and not Path(CA_BUNDLE).is_file():

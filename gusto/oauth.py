@@ -18,13 +18,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import psycopg.errors
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.urls import reverse
 from django.utils import timezone
+from requests_oauthlib import OAuth2Session
 
 from audit import checks, work
 from audit.exchange import ExchangeError, Misconfigured, RecordedSession, TemporaryFailure
@@ -98,13 +98,9 @@ def begin(membership: Membership, session_key: str, legal_entity: LegalEntity) -
         legal_entity=legal_entity,
         created_at=now,
     )
-    query = {
-        "client_id": application.client_id,
-        "redirect_uri": callback_address(),
-        "response_type": "code",
-        "state": state,
-    }
-    return f"{authorize_address(application)}?{urlencode(query)}"
+    session = OAuth2Session(application.client_id, redirect_uri=callback_address())
+    address, _ = session.authorization_url(authorize_address(application), state=state)
+    return str(address)
 
 
 def finish(user: User, session_key: str, parameters: Mapping[str, str]) -> LegalEntity:

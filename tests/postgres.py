@@ -7,12 +7,12 @@ suite also runs on PostgreSQL 15).
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-import pytest
 from cryptography.fernet import Fernet
 
 
@@ -25,8 +25,9 @@ def _start() -> None:
         # Not below the user's temp folder if that is private: PostgreSQL runs as nobody when we are root.
         folder = Path(tempfile.mkdtemp(prefix="mlc-tests-"))
         folder.chmod(0o755)
+        # Runs after the server was stopped, which registers itself later: the last in goes first.
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.environ["DATABASE_URL"] = embedded_postgres.start(folder / "pg", is_throw_away=True)
-        os.environ["MLC_TEST_FOLDER"] = str(folder)
     os.environ["MLC_EMBEDDED"] = "1"
     os.environ["MLC_SANDBOX"] = "1"
     os.environ["MLC_STATIC_STORAGE"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -35,14 +36,3 @@ def _start() -> None:
 
 
 _start()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    folder = os.environ.get("MLC_TEST_FOLDER")
-    if folder and "PYTEST_XDIST_WORKER" not in os.environ:
-        from connector_site import embedded_postgres  # noqa: PLC0415
-
-        embedded_postgres.stop(Path(folder) / "pg")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.environ.pop("MLC_TEST_FOLDER")
