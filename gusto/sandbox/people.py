@@ -34,12 +34,22 @@ class People:
         if page is not None and not asked:
             rows = self.state.store.all(kind, page.offset, page.per)
             return Answer(200, self._shown_all(rows, wanted, caller), page.headers(self.state.store.count(kind)))
+        if page is not None and asked == {"payroll_uuid"}:
+            # Not by looking at everybody for every page: ten thousand people are a hundred pages.
+            uuids = self._paid(company, request.parameter("payroll_uuid"))
+            rows = [self.state.store.get(kind, uuid) for uuid in uuids[page.offset : page.offset + page.per]]
+            return Answer(200, self._shown_all(rows, wanted, caller), page.headers(len(uuids)))
         rows = self._sorted(request, [row for row in self.state.store.all(kind) if self._fits(request, row)])
         headers: dict[str, str] = {}
         if page is not None:
             headers = page.headers(len(rows))
             rows = rows[page.offset : page.offset + page.per]
         return Answer(200, self._shown_all(rows, wanted, caller), headers)
+
+    def _paid(self, company: str, payroll: str) -> list[str]:
+        """The people of a payroll of this company, in the order of its people."""
+        is_known = self.state.store.get(f"payroll:{company}", payroll) is not None
+        return self.state.store.keys(f"compensation:{payroll}") if is_known else []
 
     def _fits(self, request: Request, row: dict[str, Any]) -> bool:
         public = row["public"]
