@@ -407,6 +407,34 @@ class TestTieOut:
         assert (run.state, run.reason) == (State.BLOCKED, "tie_out")
         assert "compensations:read" in json.dumps(run.problems)
 
+    def test_people_whom_gusto_does_not_list_block_until_it_does_or_somebody_accepts(self, connected, gusto, told):
+        first = taken(gusto, connected)
+        plain = [
+            row["paid"]["employee_uuid"]
+            for row in gusto.system.state.store.all(f"compensation:{first.payroll_uuid}")
+            if row["paid"]["hourly_compensations"] and not row["paid"]["excluded"]
+        ]
+        run = announce(connected, processed(gusto, employee_uuids=plain))
+        gusto.fault(path="/employees$", fault="status", status=200, body=[])
+        read(run)
+        found = again(run)
+        assert (found.state, found.reason) == (State.BLOCKED, "tie_out")
+        assert [problem["kind"] for problem in found.problems] == ["unknown_employee"]
+        assert found.problems[0]["facts"]["number"] == str(len(plain))
+        with tenant_scope(run.tenant_id):
+            accept_difference(found, "unknown_employee", "They left before Gusto came")
+        assert again(run).state == State.READ
+        assert told[1:] == [("processed", run.pk)]
+        other = announce(connected, processed(gusto, employee_uuids=plain))
+        gusto.fault(path="/employees$", fault="status", status=200, body=[])
+        read(other)
+        assert again(other).state == State.BLOCKED
+        read(other)
+        assert again(other).state == State.READ
+        with tenant_scope(run.tenant_id):
+            assert PayrollDocument.objects.filter(payroll_run=other).count() == 2
+            assert any(line.department for line in header_of(other).lines)
+
 
 class TestAgain:
     def test_the_same_payroll_again_is_nothing_new(self, connected, gusto, told):
@@ -655,6 +683,17 @@ class TestFaults:
         assert again(run).state == State.NEW
         read(run)
         assert again(run).state == State.READ
+
+    def test_people_who_are_not_in_the_list_of_the_payroll_are_asked_for_by_uuid(self, large, gusto):
+        entity, payroll = large
+        run = announce(entity, payroll)
+        gusto.fault(path="/employees$", fault="status", status=200, body=[])
+        read(run)
+        assert again(run).state == State.READ
+        with gusto.server.log_lock:
+            asked = [row["query"] for row in gusto.server.log if row["path"].endswith("/employees")]
+        assert ["payroll_uuid" in asked[0], *("uuids" in query for query in asked[1:])] == [True] * len(asked)
+        assert len(asked) <= 4
 
     @pytest.mark.django_db(transaction=True)
     def test_a_token_that_ends_between_two_pages_is_renewed(self, large, gusto):
