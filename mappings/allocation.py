@@ -1,126 +1,143 @@
 """How a payroll run becomes journals. Pure: no I/O, no clock; the same run and table give the same bytes.
 
-`legs` turns every payroll line into legs: so many cents on an account, with dimensions, in a company code. Here legs are
-summed up into journals, each with a trace from its lines back to payroll lines and rules. What a policy puts in between
-(accrual accounts, month-end shares, due-to and due-from) turns legs into other legs.
+`legs` turns every payroll line into legs: so many cents on an account, with dimensions, in a company code. What the
+journal policy puts in between turns legs into other legs: accrual accounts (`accruals`), month-end shares (`straddle`),
+due-to and due-from (`paymaster`). `summing` adds legs up to journal lines, each with a trace back to payroll lines and
+rules. Here it is decided which journals there are, on which dates and under which identity.
 """
 
 from __future__ import annotations
 
-import enum
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from operator import attrgetter
-from typing import NamedTuple
 
+from mappings.accruals import accrual_legs, cut, settlement_legs
 from mappings.findings import Finding, problems_of
-from mappings.journal import ZERO, Journal, JournalKind, JournalLine, Problem, posting_key, residual
-from mappings.journal_text import header_text, line_text
-from mappings.legs import Legs, legs_of
-from mappings.payroll import LineKind, PayrollHeader, Side
-from mappings.splitting import from_cents
-from mappings.table import Credits, Journals, Policy, PostingDate, Straddle, Table, defects
+from mappings.journal import (
+    SEQUENCE_MAX,
+    Journal,
+    JournalKind,
+    Problem,
+    period_end_sequence,
+    posting_key,
+    reversed_journal,
+)
+from mappings.journal_set import check_together, residuals
+from mappings.journal_text import JournalTexts
+from mappings.legs import LegGroup, legs_of
+from mappings.paymaster import intercompany
+from mappings.payroll import PayrollHeader
+from mappings.policy import Journals, Lines, Policy, PostingDate
+from mappings.straddle import FiscalPeriods, PeriodShare, accrual_of, period_shares
+from mappings.summing import Summing
+from mappings.table import Table, defects
+from mappings.trace import LegKind, TraceRow, contra_rows
 
-Dimensions = tuple[tuple[str, str], ...]
-
-
-class LegKind(enum.StrEnum):
-    """Why an amount of a payroll line stands where it stands."""
-
-    NATURAL = "natural"
-    """The line itself."""
-    CONTRA = "contra"
-    """The reversal of a journal."""
-
-
-class TraceRow(NamedTuple):
-    """How much of one payroll line stands in one journal line, and by which target of which rule.
-
-    `journal` is a position in `Allocation.journals`, None where a whole company code adds up to 0.00 and makes none.
-    `journal_line` is the number of the journal line, 0 where the rows of an account add up to 0.00 and make none. `side`
-    is the natural one and `amount` signed: a negative sum turns the side of the journal line, not that of its rows.
-    """
-
-    journal: int | None
-    company_code: str
-    main_account: str
-    dimensions: Dimensions
-    side: Side
-    leg: LegKind
-    line: int
-    rule: str
-    target: int
-    amount: Decimal
-    journal_line: int
+__all__ = ["Allocation", "FiscalPeriods", "LegKind", "TraceRow", "allocate", "contra_rows"]
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """Journals and where every cent of them comes from, or problems: with one problem there is no journal at all.
 
-    `findings` are the lines and people behind the problems of the mapping and of the payroll, one by one.
+    `findings` are the lines and people behind the problems of the mapping and of the payroll, one by one. `warnings` do
+    not stop anything: who is going to see people's pay, or why there is no journal without any problem.
     """
 
     journals: tuple[Journal, ...] = ()
     problems: tuple[Problem, ...] = ()
     trace: tuple[TraceRow, ...] = ()
     findings: tuple[Finding, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def is_ignored(self) -> bool:
+        """Whether the journal policy makes no journal of payrolls of this type."""
+        return any(warning.kind == "ignored_payroll_type" for warning in self.warnings)
 
 
-def allocate(header: PayrollHeader, table: Table) -> Allocation:
-    """Apply a table to the lines of a run: one PAYROLL journal per company code, or every problem at once.
+def allocate(header: PayrollHeader, table: Table, fiscal_periods: FiscalPeriods = ()) -> Allocation:
+    """Apply a table to the lines of a run: all its journals, or every problem at once.
+
+    The journals stand in the order of the ledger: accruals at fiscal period ends, each followed by its reversal, then
+    PAYROLL, or ACCRUAL and SETTLEMENT; of each one per company code, ascending. They carry their final posting key and
+    sequence. `fiscal_periods` (first and last day of each, any order) are asked for where the policy shares cost over
+    them; none = calendar months.
 
     A table that is wrong by itself is not applied; its defects are all that is reported then. Raises ValueError where
-    two lines of the run have the same number, because no trace could tell them apart.
+    two lines of the run have the same number, because no trace could tell them apart, and for a sequence that is not
+    from 1 to 99, because journals of two lives of a run could get one identity.
     """
     if len({line.number for line in header.lines}) < len(header.lines):
         raise ValueError("two payroll lines have the same number")
+    if not 1 <= header.sequence <= SEQUENCE_MAX:
+        raise ValueError(f"the sequence of a payroll run is from 1 to {SEQUENCE_MAX}")
     if wrong := defects(table):
         return Allocation(problems=wrong)
-    posting_date = _posting_date(header, table.policy)
-    legs, findings = legs_of(header, table)
-    problems = [*_unsupported(table.policy), *problems_of(findings)]
-    if posting_date is None:
-        problems.append(_no_posting_date(table.policy))
-    if problems or posting_date is None:
+    policy = table.policy
+    if header.payroll_type in policy.ignored_payroll_types:
+        return Allocation(warnings=(_ignored(header),))
+    groups, findings = legs_of(header, table)
+    plan, problems = _plan(header, policy, groups, fiscal_periods)
+    problems += problems_of(findings)
+    if problems:
         return Allocation(problems=tuple(problems), findings=findings)
-    return _journals(header, JournalKind.PAYROLL, posting_date, legs)
+    return _Making(header, policy).allocation(plan)
 
 
-def contra_rows(rows: Iterable[TraceRow], journal: int) -> tuple[TraceRow, ...]:
-    """The trace of a reversal: the rows of the reversed journal on the other side, under the reversal's position."""
-    other = {Side.DEBIT: Side.CREDIT, Side.CREDIT: Side.DEBIT}
-    return tuple(row._replace(journal=journal, side=other[row.side], leg=LegKind.CONTRA) for row in rows)
+# Which journals there are
 
 
-# What the policy asks for
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One journal per company code, before its legs are added up. Reversed on a day, where one is given."""
+
+    kind: JournalKind
+    posting_date: date
+    sequence: int
+    groups: Sequence[LegGroup]
+    reversal_date: date | None = None
 
 
-def _unsupported(policy: Policy) -> list[Problem]:
-    """Choices that the product knows but cannot make yet. Never replaced by another choice in silence."""
-    wanted = {
-        Journals.ACCRUAL_SETTLEMENT: "two journals, accrual and settlement",
-        Credits.PAYMASTER: "due-to and due-from entries for one paying company code",
-        Straddle.CALENDAR_DAYS: "a month-end accrual by calendar days",
-        Straddle.WORKING_DAYS: "a month-end accrual by working days",
-    }
+def _plan(
+    header: PayrollHeader, policy: Policy, groups: Sequence[LegGroup], fiscal_periods: FiscalPeriods
+) -> tuple[list[_Planned], list[Problem]]:
+    """What the policy wants of a run, or why it cannot be. A run without a pay period has nothing to accrue."""
+    payment_date = _payment_date(header, policy)
+    if payment_date is None:
+        return [], [_no_posting_date(policy)]
+    has_settlement = policy.journals == Journals.ACCRUAL_SETTLEMENT and header.period_end is not None
+    cost_date = payment_date
+    if has_settlement and header.period_end is not None:
+        # Never after the payment: pay in advance is a cost of the day on which it is paid.
+        cost_date = min(header.period_end, header.check_date, payment_date)
+    shares, problems = period_shares(header, policy, cost_date, fiscal_periods)
+    if problems:
+        return [], problems
+    if not has_settlement:
+        accruals = [_accrual(header, share, accrual_of(groups, share, policy.accrual_account)) for share in shares]
+        return [*accruals, _Planned(JournalKind.PAYROLL, payment_date, header.sequence, groups)], []
+    *early, rest = cut(accrual_legs(groups), shares, policy.accrual_account) if shares else [accrual_legs(groups)]
     return [
-        Problem(
-            code="configuration",
-            kind="not_yet",
-            sentence=f"The journal policy wants {wanted[choice]}. That is not yet possible. Nothing was sent.",
-            facts=((name, choice.value),),
-            page="mapping",
-        )
-        for name, choice in (("journals", policy.journals), ("credits", policy.credits), ("straddle", policy.straddle))
-        if choice in wanted
-    ]
+        *(_accrual(header, share, part, is_final=True) for share, part in zip(shares, early, strict=True)),
+        _Planned(JournalKind.ACCRUAL, cost_date, header.sequence, rest),
+        _Planned(JournalKind.SETTLEMENT, payment_date, header.sequence, settlement_legs(groups)),
+    ], []
 
 
-def _posting_date(header: PayrollHeader, policy: Policy) -> date | None:
+def _accrual(header: PayrollHeader, share: PeriodShare, groups: Sequence[LegGroup], is_final: bool = False) -> _Planned:
+    return _Planned(
+        kind=JournalKind.ACCRUAL,
+        posting_date=share.end_date,
+        sequence=period_end_sequence(header.sequence, share.position),
+        groups=groups,
+        reversal_date=None if is_final else share.next_start_date,
+    )
+
+
+def _payment_date(header: PayrollHeader, policy: Policy) -> date | None:
+    """The date of PAYROLL, or of SETTLEMENT."""
     dates = {
         PostingDate.CHECK_DATE: header.check_date,
         PostingDate.PERIOD_END: header.period_end,
@@ -140,106 +157,94 @@ def _no_posting_date(policy: Policy) -> Problem:
     )
 
 
+def _ignored(header: PayrollHeader) -> Problem:
+    words = header.payroll_type.replace("_", "-")
+    return Problem(
+        code="mapping",
+        kind="ignored_payroll_type",
+        sentence=f"The journal policy makes no journal of {words} payrolls.",
+        facts=(("payroll_type", header.payroll_type),),
+        page="mapping",
+    )
+
+
+def _pay_privacy() -> Problem:
+    return Problem(
+        code="mapping",
+        kind="pay_privacy",
+        sentence=(
+            "The journal policy makes one line per employee. "
+            "Whoever can read these journals in the ledger sees what each employee is paid."
+        ),
+        page="mapping",
+    )
+
+
 # From legs to journals
 
 
-@dataclass(frozen=True, slots=True)
-class _Sum:
-    """All legs of one company code that meet on one account, dimensions and natural side."""
+class _Making:
+    """Makes the journals of one run and their trace, in the order of the plan."""
 
-    side: Side
-    main_account: str
-    dimensions: Dimensions
-    cents: int
-    legs: Legs
+    def __init__(self, header: PayrollHeader, policy: Policy) -> None:
+        self.header = header
+        self.policy = policy
+        self.texts = JournalTexts(header, policy)
+        self.summing = Summing(header, policy)
+        self.journals: list[Journal] = []
+        self.trace: list[TraceRow] = []
 
-    def is_credit(self) -> bool:
-        """The side of the journal line: a negative sum stands on the other one."""
-        return (self.side == Side.CREDIT) != (self.cents < 0)
+    def allocation(self, plan: Iterable[_Planned]) -> Allocation:
+        for planned in plan:
+            first = len(self.journals)
+            self._make(planned)
+            if planned.reversal_date is not None:
+                self._reverse(first, planned.reversal_date)
+        # A single PAYROLL journal is its own measure.
+        is_one = not self.policy.has_paymaster and all(each.kind == JournalKind.PAYROLL for each in self.journals)
+        if problems := residuals(self.journals) if is_one else check_together(self.journals, self.trace):
+            return Allocation(problems=problems)
+        warnings = (_pay_privacy(),) if self.policy.lines == Lines.EMPLOYEE else ()
+        return Allocation(tuple(self.journals), trace=tuple(self.trace), warnings=warnings)
 
-    def order(self) -> tuple[bool, str, Dimensions, Side]:
-        return self.is_credit(), self.main_account, self.dimensions, self.side
+    def _make(self, planned: _Planned) -> None:
+        """One journal per company code, ascending. A company code where all sums are 0.00 has none, but a trace."""
+        groups = [*planned.groups, *intercompany(planned.groups, self.policy)]
+        for company_code, sums in self.summing.sums(groups).items():
+            numbered = list(enumerate((total for total in sums if total.cents), start=1))
+            position = len(self.journals) if numbered else None
+            for number, total in [*numbered, *((0, total) for total in sums if not total.cents)]:
+                self.trace += self.summing.rows(total, position, number)
+            if numbered:
+                self.journals.append(
+                    Journal(
+                        kind=planned.kind,
+                        company_code=company_code,
+                        posting_date=planned.posting_date,
+                        document_date=self.header.check_date,
+                        currency=self.header.currency,
+                        header_text=self.texts.header(planned.kind, company_code, planned.posting_date),
+                        lines=tuple(self.summing.line(number, total) for number, total in numbered),
+                        posting_key=self._key(planned.kind, company_code, planned.sequence),
+                        sequence=planned.sequence,
+                    )
+                )
 
-    def journal_line(self, number: int, employees: Mapping[int, str]) -> JournalLine:
-        amount = from_cents(abs(self.cents))
-        net_pay = (legs for landing, legs in self.legs.items() if landing.rule.kind == LineKind.NET_PAY)
-        people = {employees[line_number] for legs in net_pay for line_number in legs}
-        return JournalLine(
-            number=number,
-            main_account=self.main_account,
-            dimensions=self.dimensions,
-            debit=ZERO if self.is_credit() else amount,
-            credit=amount if self.is_credit() else ZERO,
-            text=line_text(self.legs, people=len(people)),
-        )
-
-    def trace(self, journal: int | None, company_code: str, number: int) -> list[TraceRow]:
-        """One row per payroll line, rule and target, in this order."""
-        # Parts of one line that went apart by job and meet here again are one row.
-        amounts: dict[tuple[str, int], dict[int, int]] = {}
-        for landing, legs in self.legs.items():
-            known = amounts.setdefault((landing.rule.name, landing.target.position), {})
-            for line_number, cents in legs.items():
-                known[line_number] = known.get(line_number, 0) + cents
-        account = (journal, company_code, self.main_account, self.dimensions, self.side, LegKind.NATURAL)
-        rows = [
-            TraceRow._make((*account, line_number, rule, target, from_cents(cents), number))
-            for (rule, target), legs in amounts.items()
-            for line_number, cents in legs.items()
-        ]
-        return sorted(rows, key=attrgetter("line", "rule", "target"))
-
-
-def _journals(header: PayrollHeader, kind: JournalKind, posting_date: date, legs: Legs) -> Allocation:
-    """One journal per company code, ascending, with its trace. A company code where all sums are 0.00 has none."""
-    employees = {line.number: line.employee for line in header.lines}
-    journals: list[Journal] = []
-    trace: list[TraceRow] = []
-    for company_code, sums in sorted(_sums(legs).items()):
-        numbered = list(enumerate((total for total in sums if total.cents), start=1))
-        position = len(journals) if numbered else None
-        for number, total in [*numbered, *((0, total) for total in sums if not total.cents)]:
-            trace += total.trace(position, company_code, number)
-        if numbered:
-            journals.append(
-                Journal(
-                    kind=kind,
-                    company_code=company_code,
-                    posting_date=posting_date,
-                    document_date=header.check_date,
-                    currency=header.currency,
-                    header_text=header_text(header),
-                    lines=tuple(total.journal_line(number, employees) for number, total in numbered),
-                    posting_key=posting_key(header.company_uuid, header.payroll_uuid, kind, company_code, sequence=1),
+    def _reverse(self, first: int, posting_date: date) -> None:
+        """The reversal of every journal from this position on, from its lines as they stand."""
+        for position in range(first, len(self.journals)):
+            journal = self.journals[position]
+            rows = [row for row in self.trace if row.journal == position]
+            self.trace += contra_rows(rows, len(self.journals))
+            self.journals.append(
+                reversed_journal(
+                    journal,
+                    posting_date,
+                    self._key(JournalKind.REVERSAL, journal.company_code, journal.sequence, journal.posting_key),
+                    self.texts.header(JournalKind.REVERSAL, journal.company_code, posting_date),
+                    journal.sequence,
                 )
             )
-    if problems := [_residual(journal) for journal in journals if residual(journal.lines)]:
-        return Allocation(problems=tuple(problems))
-    return Allocation(tuple(journals), trace=tuple(trace))
 
-
-def _sums(legs: Legs) -> dict[str, list[_Sum]]:
-    """Legs summed up by company code: debits, then credits, each by account and dimensions."""
-    together: dict[tuple[str, Side, str, Dimensions], Legs] = defaultdict(dict)
-    for landing, members in legs.items():
-        account = (landing.company_code, landing.side, landing.target.main_account, landing.dimensions)
-        together[account][landing] = members
-    sums: dict[str, list[_Sum]] = defaultdict(list)
-    for (company_code, side, main_account, dimensions), met in together.items():
-        cents = sum(sum(amounts.values()) for amounts in met.values())
-        sums[company_code].append(_Sum(side, main_account, dimensions, cents, met))
-    return {company_code: sorted(totals, key=_Sum.order) for company_code, totals in sums.items()}
-
-
-def _residual(journal: Journal) -> Problem:
-    difference = abs(residual(journal.lines))
-    return Problem(
-        code="mapping",
-        kind="residual",
-        sentence=(
-            f"Debits and credits differ by {difference:,.2f} in company code {journal.company_code}. "
-            "We do not send a journal that does not balance."
-        ),
-        facts=(("company_code", journal.company_code), ("amount", str(difference))),
-        page="mapping",
-    )
+    def _key(self, kind: JournalKind, company_code: str, sequence: int, reverses: str = "") -> str:
+        return posting_key(self.header.company_uuid, self.header.payroll_uuid, kind, company_code, sequence, reverses)

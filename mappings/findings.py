@@ -162,7 +162,7 @@ def _company_code(findings: Sequence[Finding]) -> str:
     rules = " ".join(findings[0].rules)
     return (
         f"Rule {rules} names company code {', '.join(_distinct(c for f in findings for c in f.company_codes))} for a credit "
-        f"that has to stay where its wages are. Leave the company code empty. {_size(findings)}"
+        f"that stays where its wages are, or in the company code that pays for all. Leave it empty. {_size(findings)}"
     )
 
 

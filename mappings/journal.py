@@ -69,7 +69,9 @@ class JournalLine:
 class Journal:
     """Header and lines, one company code, one posting date, one currency.
 
-    `posting_key` is our own id inside the ERP (15 characters A-Z 0-9); `document_date` is the check date.
+    `posting_key` is our own id inside the ERP (15 characters A-Z 0-9); `document_date` is the check date. `sequence` is
+    that of the payroll run for PAYROLL, ACCRUAL and SETTLEMENT, see `period_end_sequence` for an accrual at a fiscal
+    period end; a REVERSAL has that of the journal it reverses.
     """
 
     kind: JournalKind
@@ -147,6 +149,20 @@ def reversed_journal(
         reverses=journal.posting_key,
         lines=tuple(replace(line, debit=line.credit, credit=line.debit) for line in journal.lines),
     )
+
+
+#: Fiscal period ends that one payroll run may cross, and times that it may be processed, so that numbers never meet.
+PERIOD_ENDS_MAX = SEQUENCE_MAX = 99
+
+
+def period_end_sequence(sequence: int, position: int) -> int:
+    """Sequence of the ACCRUAL at the k-th fiscal period end of a run: 101, 102, ...; in its second life 201, 202, ...
+
+    Raises ValueError beyond 99 of either.
+    """
+    if not (1 <= sequence <= SEQUENCE_MAX and 1 <= position <= PERIOD_ENDS_MAX):
+        raise ValueError("a run is processed, and crosses fiscal period ends, from 1 to 99 times")
+    return sequence * 100 + position
 
 
 def posting_key(

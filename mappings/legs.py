@@ -4,6 +4,8 @@ Person by person, because a person's wages decide where the rest of the pay belo
 of the person in each company code. The order in which amounts are split decides who gets an odd cent and is that of
 accounting.md 7; each split works on finished cents of the one before. A sum is never split, so whatever is summed up
 later is right per employee, per dimension and in total.
+
+Where one company code pays for all, only debits go by the wages; every credit stays in the paying company code.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from mappings.catching import Catcher, Landing, Uncaught
 from mappings.findings import Finding, FindingKind, reported_once
@@ -21,6 +23,7 @@ from mappings.journal import ZERO
 from mappings.payroll import EMPLOYER_COSTS, SIDES, WAGES, LineKind, PayrollHeader, PayrollLine, Side
 from mappings.splitting import Shares, from_cents, to_cents
 from mappings.table import Table, fold
+from mappings.trace import Dimensions, LegKind
 
 #: Off-cycle reasons whose amounts may be negative, net pay included.
 CORRECTIONS = frozenset({"correction", "wage correction", "tax reconciliation", "benefit reversal", "reversal"})
@@ -31,23 +34,49 @@ Cell = tuple[str, str | None]
 Key = TypeVar("Key", str, Cell)
 
 
-#: The cents of each payroll line, by its number, at each landing that it reached; positive = the landing's side.
-Legs = dict[Landing, dict[int, int]]
+class LegGroup(NamedTuple):
+    """Legs of one kind that stand on one account by one landing: the cents of each payroll line, positive = `side`.
+
+    Natural legs stand where the landing says; any other stands where the journal policy puts it. What one company code
+    owes another has no landing: `partner` is the other one, and the amount stands under line number 0.
+    """
+
+    company_code: str
+    main_account: str
+    dimensions: Dimensions
+    side: Side
+    kind: LegKind
+    landing: Landing | None
+    amounts: Mapping[int, int]
+    partner: str = ""
 
 
-def legs_of(header: PayrollHeader, table: Table) -> tuple[Legs, tuple[Finding, ...]]:
-    """The legs of everybody, in the order of their first lines, and what could not be allocated."""
+def legs_of(header: PayrollHeader, table: Table) -> tuple[list[LegGroup], tuple[Finding, ...]]:
+    """The natural legs of everybody, in the order of their first lines, and what could not be allocated."""
     lines_by_employee: dict[str, list[PayrollLine]] = defaultdict(list)
     for line in sorted(header.lines, key=attrgetter("number")):
         lines_by_employee[line.employee].append(line)
     run = _Run(
         catcher=Catcher(table, header),
         default_company_code=table.policy.company_code,
+        paying_company_code=table.policy.credit_company_code,
         corrects=header.payroll_type == "off_cycle" and fold(header.off_cycle_reason) in CORRECTIONS,
     )
     for employee, lines in lines_by_employee.items():
         _Person(run, is_company=not employee).allocate(lines)
-    return run.legs, reported_once(run.findings)
+    groups = [
+        LegGroup(
+            company_code=landing.company_code,
+            main_account=landing.target.main_account,
+            dimensions=landing.dimensions,
+            side=landing.side,
+            kind=LegKind.NATURAL,
+            landing=landing,
+            amounts=amounts,
+        )
+        for landing, amounts in run.legs.items()
+    ]
+    return groups, reported_once(run.findings)
 
 
 @dataclass(slots=True)
@@ -56,8 +85,11 @@ class _Run:
 
     catcher: Catcher
     default_company_code: str
+    paying_company_code: str
+    """Where all credits stay; empty where they follow the wages."""
     corrects: bool
-    legs: Legs = field(default_factory=lambda: defaultdict(dict))
+    legs: dict[Landing, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Cents by payroll line at each landing that they reached."""
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -88,7 +120,7 @@ class _Person:
     """The lines of one person, or of the company itself, turned into legs.
 
     Wages decide where everything else goes. `balance` is debits less credits in each company code; net pay is what is
-    left of it, so that it ends at zero everywhere.
+    left of it, so that it ends at zero everywhere, or at zero in total where one company code pays for all.
     """
 
     def __init__(self, run: _Run, is_company: bool) -> None:
@@ -114,8 +146,7 @@ class _Person:
             for code, part in codes.parts(cents):
                 self._post_memo(line, part, code)
         for line, cents in [*amounts[_Role.OTHER], *net_pay[:-1]]:
-            for code, part in codes.parts(cents):
-                self._post(line, part, SIDES[line.kind][0], line.job, code)
+            self._post_one_side(line, cents, codes)
         for line, cents in net_pay[-1:]:
             self._post_net_pay(line, cents, codes)
         self._check(net_pay, lines[-1])
@@ -156,6 +187,9 @@ class _Person:
         wages_by_code: dict[str, int] = defaultdict(int)
         for (code, _), cents in self.wages.items():
             wages_by_code[code] += cents
+        if self.run.paying_company_code:
+            default = self.run.default_company_code
+            return _absolute_shares(self.wages, (default, None)), _absolute_shares(wages_by_code, default)
         cells, codes = _shares(self.wages), _shares(wages_by_code)
         cannot_follow = codes is None or (cells is None and amounts[_Role.EMPLOYER_COST])
         if cannot_follow and self._is_sound():
@@ -167,18 +201,31 @@ class _Person:
         return cells or _equal_shares(self.wages), codes or _equal_shares(wages_by_code)
 
     def _post_both_sides(self, line: PayrollLine, cents: int, job: str, company_code: str) -> None:
-        """A cost and its debt: the credit stays in the company code of the debit."""
+        """A cost and its debt: the credit stays in the company code of the debit, or in the one that pays for all."""
         for code, part in self._post(line, cents, Side.DEBIT, job, company_code).items():
-            self._post(line, part, Side.CREDIT, job, code, stays=True)
+            self._post(line, part, Side.CREDIT, job, self.run.paying_company_code or code, stays=True)
 
     def _post_memo(self, line: PayrollLine, cents: int, company_code: str) -> None:
-        """A memo line is posted only if a rule with both sides catches it."""
+        """A memo line is posted only if a rule with both sides catches it. Nobody pays it: it stays where it is."""
         caught = self.run.catcher.catch(line, Side.DEBIT, line.job, company_code)
         if not (isinstance(caught, Uncaught) and caught.is_gap):
-            self._post_both_sides(line, cents, line.job, company_code)
+            for code, part in self._post(line, cents, Side.DEBIT, line.job, company_code).items():
+                self._post(line, part, Side.CREDIT, line.job, code, stays=True)
+
+    def _post_one_side(self, line: PayrollLine, cents: int, codes: Shares[str]) -> None:
+        """What follows the wages; a credit does not where one company code pays for all."""
+        (side,) = SIDES[line.kind]
+        if side == Side.CREDIT and self.run.paying_company_code:
+            self._post(line, cents, side, line.job, self.run.paying_company_code, stays=True)
+            return
+        for code, part in codes.parts(cents):
+            self._post(line, part, side, line.job, code)
 
     def _post_net_pay(self, line: PayrollLine, cents: int, codes: Shares[str]) -> None:
         """Net pay is what is left of the person in each company code, if that is the amount of the line in total."""
+        if self.run.paying_company_code:
+            self._post_one_side(line, cents, codes)
+            return
         left = {code: balance for code, balance in self.balance.items() if balance}
         if sum(left.values()) != cents:
             # The difference is found below, or lines are missing; whether a rule catches net pay is still to be learnt.
@@ -188,7 +235,8 @@ class _Person:
 
     def _check(self, net_pay: Sequence[tuple[PayrollLine, int]], last_line: PayrollLine) -> None:
         """Whether the person balances in each company code, and is not asked to pay."""
-        if self._is_sound() and any(self.balance.values()):
+        is_balanced = not (sum if self.run.paying_company_code else any)(self.balance.values())
+        if not is_balanced and self._is_sound():
             difference = sum(self.balance.values()) or max(self.balance.values())
             self.run.findings.append(Finding(FindingKind.UNBALANCED, last_line, from_cents(difference)))
         for line, cents in net_pay:
@@ -208,17 +256,16 @@ class _Person:
             return {}
         reached: dict[str, int] = {}
         for landing, part in caught.landings.parts(cents):
-            legs = self.run.legs[landing]
-            legs[line.number] = legs.get(line.number, 0) + part
-            reached[landing.company_code] = reached.get(landing.company_code, 0) + part
-        for code, part in reached.items():
-            self.balance[code] += part if side == Side.DEBIT else -part
+            amounts = self.run.legs[landing]
+            amounts[line.number] = amounts.get(line.number, 0) + part
+            code = landing.company_code
+            reached[code] = reached.get(code, 0) + part
+            self.balance[code] += part if side is Side.DEBIT else -part
             if stays and code != company_code:
-                self.run.findings.append(
-                    Finding(
-                        FindingKind.COMPANY_CODE, line, line.amount, side, (caught.rule.name,), company_codes=(code,)
-                    )
+                found = Finding(
+                    FindingKind.COMPANY_CODE, line, line.amount, side, (caught.rule.name,), company_codes=(code,)
                 )
+                self.run.findings.append(found)
         return reached
 
     def _report(self, line: PayrollLine, side: Side, uncaught: Uncaught) -> None:
@@ -246,6 +293,16 @@ def _shares(wages: Mapping[Key, int]) -> Shares[Key] | None:
     if not any(weights) or (min(weights) < 0 < max(weights)):
         return None
     return Shares(keys, tuple(abs(weight) for weight in weights))
+
+
+def _absolute_shares(wages: Mapping[Key, int], default: Key) -> Shares[Key]:
+    """Wages as proportions whatever their signs: wages moved between company codes weigh by what was moved.
+
+    Only costs follow them then, no credit. Where all wages are 0.00, costs stay at the only place that had any, or at
+    the default.
+    """
+    keys = tuple(sorted(key for key in wages if wages[key] or len(wages) == 1))
+    return Shares(keys, tuple(abs(wages[key]) or 1 for key in keys)) if keys else Shares((default,), (1,))
 
 
 def _equal_shares(wages: Mapping[Key, int]) -> Shares[Key]:

@@ -103,4 +103,6 @@ class PayrollHeader:
     period_end: date | None = None
     debit_date: date | None = None
     currency: str = "USD"
+    sequence: int = 1
+    """From 1: raised each time that a payroll is processed again after it was withdrawn. Part of a journal's identity."""
     lines: tuple[PayrollLine, ...] = field(default=())

@@ -40,7 +40,7 @@ def to_cents(amount: Decimal) -> int:
 
 def from_cents(cents: int) -> Decimal:
     """The amount with exactly two decimals."""
-    return Decimal(cents).scaleb(-2, _EXACT)
+    return _EXACT.scaleb(cents, -2)
 
 
 def whole_weights(weights: Sequence[Weight]) -> tuple[int, ...]:

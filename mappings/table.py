@@ -6,7 +6,6 @@ database, from a file or from a test. What each field means is accounting.md 8; 
 
 from __future__ import annotations
 
-import enum
 import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,45 @@ from fractions import Fraction
 
 from mappings.journal import Problem
 from mappings.payroll import SIDES, LineKind, Side
+from mappings.policy import (
+    PAYROLL_TYPES,
+    Credits,
+    Journals,
+    Lines,
+    Policy,
+    PostingDate,
+    Straddle,
+    policy_faults,
+)
+
+__all__ = [
+    "COMPANY_CODE",
+    "HUNDRED",
+    "NONE",
+    "PAYROLL_TYPES",
+    "PRECEDENCE",
+    "SOURCES",
+    "WEIGHTS",
+    "Credits",
+    "Criteria",
+    "CrosswalkEntry",
+    "Journals",
+    "Lines",
+    "Policy",
+    "PostingDate",
+    "Rule",
+    "Straddle",
+    "Table",
+    "Target",
+    "adds_up",
+    "choose_version",
+    "defects",
+    "describe_rule",
+    "fold",
+    "looked_up",
+    "rule_defects",
+    "target_defects",
+]
 
 #: Criteria from the most to the least telling. One criterion outweighs all that stand after it together.
 PRECEDENCE = (
@@ -43,8 +81,6 @@ NONE = "(none)"
 
 #: Target of the crosswalk rows that give a company code instead of a dimension value.
 COMPANY_CODE = "company_code"
-
-PAYROLL_TYPES = ("regular", "off_cycle", "external")
 
 HUNDRED = Decimal(100)
 
@@ -147,54 +183,6 @@ class CrosswalkEntry:
         return self.source_kind, fold(self.source_value), fold(self.target)
 
 
-class PostingDate(enum.StrEnum):
-    """The date of the PAYROLL journal."""
-
-    CHECK_DATE = "check_date"
-    PERIOD_END = "period_end"
-    DEBIT_DATE = "debit_date"
-
-
-class Journals(enum.StrEnum):
-    """One journal per company code, or cost at the period end and settlement at the check date."""
-
-    PAYROLL = "payroll"
-    ACCRUAL_SETTLEMENT = "accrual_settlement"
-
-
-class Credits(enum.StrEnum):
-    """Where credits go when wages go to several company codes."""
-
-    FOLLOW_WAGES = "follow_wages"
-    PAYMASTER = "paymaster"
-
-
-class Straddle(enum.StrEnum):
-    """How a pay period across a month end is shared."""
-
-    NONE = "none"
-    CALENDAR_DAYS = "calendar_days"
-    WORKING_DAYS = "working_days"
-
-
-class Lines(enum.StrEnum):
-    """Summary: one journal line per company code, main account, dimensions and natural side."""
-
-    SUMMARY = "summary"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How journals are made of what the rules caught. `company_code` is the default one."""
-
-    company_code: str
-    posting_date: PostingDate = PostingDate.CHECK_DATE
-    journals: Journals = Journals.PAYROLL
-    credits: Credits = Credits.FOLLOW_WAGES
-    straddle: Straddle = Straddle.NONE
-    lines: Lines = Lines.SUMMARY
-
-
 @dataclass(frozen=True, slots=True)
 class Table:
     """One whole version, valid from a check date until the next one: rules, crosswalk and policy belong together."""
@@ -232,9 +220,7 @@ def choose_version(tables: Iterable[Table], check_date: date) -> Table | None:
 
 def defects(table: Table) -> tuple[Problem, ...]:
     """What is wrong with a table by itself, whatever the payroll. A table with a defect is not applied at all."""
-    sentences: list[tuple[str, str]] = []
-    if not table.policy.company_code:
-        sentences.append(("policy", "The journal policy names no default company code."))
+    sentences = [("policy", sentence) for sentence in policy_faults(table.policy)]
     names = Counter(rule.name for rule in table.rules)
     sentences += [("rule", f"{count} rules are called {name}.") for name, count in names.items() if count > 1]
     for rule in table.rules:
@@ -270,6 +256,8 @@ def rule_defects(rule: Rule) -> Iterator[str]:
             yield f"the {side} percentages {' + '.join(str(target.percent) for target in targets)} are not 100."
         if len({target.position for target in targets}) < len(targets):
             yield f"two {side} targets have the same number."
+        if side == Side.DEBIT and any(target.accrual_account for target in targets):
+            yield "only a credit waits on an accrual account, a debit does not."
         for target in targets:
             yield from target_defects(target)
     if not (rule.debit or rule.credit):

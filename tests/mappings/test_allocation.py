@@ -964,17 +964,17 @@ def test_a_credit_that_must_stay_cannot_name_another_company_code(kind: str, rul
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        ({"journals": Journals.ACCRUAL_SETTLEMENT}, "two journals, accrual and settlement"),
-        ({"credits": Credits.PAYMASTER}, "due-to and due-from"),
-        ({"straddle": Straddle.CALENDAR_DAYS}, "calendar days"),
-        ({"straddle": Straddle.WORKING_DAYS}, "working days"),
+        ({"company_code": ""}, "names no default company code"),
+        ({"credits": Credits.PAYMASTER}, "no paying company code and no due-from account and no due-to account"),
+        ({"straddle": Straddle.CALENDAR_DAYS}, "names no accrual account"),
+        ({"journals": Journals.ACCRUAL_SETTLEMENT, "posting_date": PostingDate.PERIOD_END}, "not the period end"),
+        ({"ignored_payroll_types": ("external", "offcycle")}, 'ignores the payroll type "offcycle"'),
     ],
 )
-def test_what_the_policy_wants_and_is_not_yet_possible_is_said(policy: dict, words: str) -> None:
+def test_a_policy_that_contradicts_itself_is_not_applied(policy: dict, words: str) -> None:
     code, kind, sentence = one_problem(BONUS, table(**policy))
-    assert (code, kind) == ("configuration", "not_yet")
+    assert (code, kind) == ("mapping", "policy")
     assert words in sentence
-    assert "not yet" in sentence
 
 
 def test_a_missing_posting_date_is_said() -> None:
