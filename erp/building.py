@@ -177,7 +177,7 @@ def keep(
     )  # fmt: skip
     PostingTrace.objects.create(posting=posting, sealed=sealed(zlib.compress(trace)))
     facts: dict[str, Any] = {
-        "posting_key": posting.posting_key, "lines": posting.line_count, "debit": posting.debit,
+        "posting_key": posting.posting_key, "lines": posting.line_count, "debit": f"{posting.debit:,.2f}",
         "company_code": posting.company_code,
     }  # fmt: skip
     if reverses is None:

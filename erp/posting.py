@@ -276,8 +276,8 @@ def _act_on(
             with tenant_scope(tenant_id):
                 _block(
                     _locked(posting_id), Posting.Reason.UNCLEAR,
-                    f"{label} posted {found.document_number} with {found.line_count} lines and debits of {found.debit}; "
-                    f"ours has {len(journal.lines)} lines and {journal.debit}. {found.note}".strip(),
+                    f"{label} posted {found.document_number} with {found.line_count} lines and debits of {found.debit:,.2f}; "
+                    f"ours has {len(journal.lines)} lines and {journal.debit:,.2f}. {found.note}".strip(),
                 )  # fmt: skip
             return None
     progress.guard()
@@ -336,7 +336,7 @@ def _look(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
             _block(
                 posting, Posting.Reason.UNCLEAR,
                 f"Journal {posting.document_number} was changed in {connector.label}: {found.line_count} lines, debits "
-                f"{found.debit}, credits {found.credit}; ours has {posting.line_count} lines and {posting.debit}.",
+                f"{found.debit:,.2f}, credits {found.credit:,.2f}; ours has {posting.line_count} lines and {posting.debit:,.2f}.",
             )  # fmt: skip
             return None
         if isinstance(found, Found) and found.is_posted:
@@ -412,8 +412,8 @@ def _entered(posting: Posting, receipt: JournalReceipt) -> work.Later | None:
     if receipt.line_count != posting.line_count or receipt.debit != posting.debit or receipt.credit != posting.credit:
         _block(
             posting, Posting.Reason.UNCLEAR,
-            f"{_label(posting)} holds {receipt.line_count} lines, debits {receipt.debit} and credits {receipt.credit}; "
-            f"ours has {posting.line_count} lines and {posting.debit}.",
+            f"{_label(posting)} holds {receipt.line_count} lines, debits {receipt.debit:,.2f} and credits {receipt.credit:,.2f}; "
+            f"ours has {posting.line_count} lines and {posting.debit:,.2f}.",
         )  # fmt: skip
         return None
     posting.document_number = receipt.document_number
@@ -505,9 +505,9 @@ def _attempt(tenant_id: uuid.UUID, posting_id: int, step: str, act: Any) -> Any:
         raise
     said = ""
     if isinstance(result, Found):
-        said = f"{result.document_number}: {result.line_count} lines, debits {result.debit}"
+        said = f"{result.document_number}: {result.line_count} lines, debits {result.debit:,.2f}"
     elif isinstance(result, JournalReceipt):
-        said = f"{result.document_number}: {result.line_count} lines read back, debits {result.debit}"
+        said = f"{result.document_number}: {result.line_count} lines read back, debits {result.debit:,.2f}"
     elif isinstance(result, CannotTell):
         said = result.sentence
     _end_attempt(tenant_id, row, type(result).__name__.lower() if result is not None else "done", said)
@@ -531,5 +531,5 @@ def _end_attempt(tenant_id: uuid.UUID, row: PostingAttempt, outcome: str, senten
 def _record(action: str, posting: Posting, by: str | None = None, **facts: Any) -> None:
     trail.record(
         action, subject="posting", subject_id=posting.posting_key, by=by, posting_key=posting.posting_key,
-        debit=posting.debit, company_code=posting.company_code, lines=posting.line_count, **facts,
+        debit=f"{posting.debit:,.2f}", company_code=posting.company_code, lines=posting.line_count, **facts,
     )  # fmt: skip
