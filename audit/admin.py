@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.cache import cache
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
@@ -55,7 +56,7 @@ def is_under_way(tenant_id: uuid.UUID | None, kinds: Iterable[str], ref: str) ->
 
 def chain() -> trail.Verification:
     """The verification of the open scope's chain, at most CHAIN_SECONDS old."""
-    key = f"chain {current_tenant()}"
+    key = f"chain:{current_tenant()}"
     found: trail.Verification | None = cache.get(key)
     if found is None:
         found = trail.verify()
@@ -97,6 +98,8 @@ class AuditEntryAdmin(RoleAdmin):
         return format_html('<a href="{}">{}</a>', link, words) if link else words
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "chain": chain()})
         return response
 

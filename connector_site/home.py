@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -12,12 +13,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from audit.admin import chain
-from erp.admin import MOVING, TYPES
+from erp.admin import MOVING, TYPES, run_debits
 from erp.connector import CONNECTORS
 from erp.models import Posting
 from erp.repairs import repair_of_run, summary
 from gusto.models import PayrollRun
-from mappings.journal import ZERO
 from mappings.models import MappingTable
 from tenants.credentials import declaration
 from tenants.middleware import membership_of
@@ -60,8 +60,8 @@ class RunRow:
         return f"{kind}, {self.run.off_cycle_reason}" if self.run.off_cycle_reason else kind
 
     @property
-    def debit(self) -> Any:
-        return sum((posting.debit for posting in self.postings if posting.reverses_id is None), ZERO)
+    def debit(self) -> Decimal:
+        return run_debits(self.postings)
 
     @property
     def done(self) -> int:

@@ -6,7 +6,8 @@ of a hidden action still answers, so each checks state and role again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -62,7 +63,14 @@ def run_title(run: PayrollRun) -> str:
 def posting_title(posting: Posting) -> str:
     if posting.reverses is not None:
         return f"Reversal of {posting.reverses.document_number or posting.reverses.posting_key}"
-    return run_title(posting.payroll_run)
+    title = run_title(posting.payroll_run)
+    return title if posting.kind == JournalKind.PAYROLL.value else f"{posting.kind.capitalize()}, {title}"
+
+
+def run_debits(postings: Iterable[Posting]) -> Decimal:
+    """The expense side of a run: a settlement moves the same money once more, a reversal takes it back."""
+    expense = {JournalKind.PAYROLL.value, JournalKind.ACCRUAL.value}
+    return sum((posting.debit for posting in postings if posting.kind in expense), ZERO)
 
 
 def _day(day: Any) -> str:
@@ -110,7 +118,7 @@ class PayrollRunAdmin(RoleAdmin):
 
     @display(description="Debits")
     def debit_shown(self, run: PayrollRun) -> str:
-        total = sum((posting.debit for posting in _live(run) if posting.kind != JournalKind.REVERSAL.value), ZERO)
+        total = run_debits(_live(run))
         return f"{total:,.2f}" if total else ""
 
     @display(description="Document number")
@@ -144,6 +152,7 @@ class PayrollRunAdmin(RoleAdmin):
             "reason": run.reason.replace("_", "-"),
             "repair": repair_of_run(run) if run.state == PayrollRun.State.BLOCKED else None,
             "may_replay": has_role(request, (Role.OWNER, Role.PREPARER)) and run.state != PayrollRun.State.WITHDRAWN,
+            "may_see_pay": _may_see_pay(request),
             "unequal": [row for row in run.tie_out if row["verdict"] != "equal"],
             "equal": [row for row in run.tie_out if row["verdict"] == "equal"],
             "looks_again_seconds": _looks_again(run, postings),
@@ -168,6 +177,11 @@ class PayrollRunAdmin(RoleAdmin):
         replay_run(run, request.user.get_username())
         messages.success(request, "The payroll run is read again. Usually a minute.")
         return HttpResponseRedirect(page)
+
+
+def _may_see_pay(request: HttpRequest) -> bool:
+    membership = membership_of(request)
+    return membership is not None and membership.may_see_pay
 
 
 def _live(run: PayrollRun) -> list[Posting]:
@@ -303,6 +317,7 @@ class PostingAdmin(RoleAdmin):
             "attempts": attempts_in_words(posting.attempts.all()[:ATTEMPTS_SHOWN]),
             "offered": self._offered(request, posting),
             "repair": repair_of_posting(posting) if posting.state == Posting.State.BLOCKED else None,
+            "may_see_pay": _may_see_pay(request),
             "ties_out": next((row for row in posting.payroll_run.tie_out if row["name"] == "T8 debits"), None),
             "looks_again_seconds": MOVING.get(Posting.State(posting.state), 0),
         }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException, PermissionDenied
+from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,8 +25,29 @@ class Conflict(APIException):
     status_code = status.HTTP_409_CONFLICT
 
 
+def _in_state(rows: QuerySet[Any], request: Request, known: Collection[str]) -> QuerySet[Any]:
+    """`?state=` narrows a list. A state that does not exist is an error: an empty list would read as "nothing there"."""
+    wanted = request.query_params.get("state")
+    if wanted is None:
+        return rows
+    if wanted not in known:
+        raise ValidationError({"state": [f"“{wanted}” is not a state. Known: {', '.join(sorted(known))}."]})
+    return rows.filter(state=wanted)
+
+
+class ProblemsField(serializers.JSONField):
+    """What has to be repaired. The employee behind a single line is left out: with its amount that would be pay."""
+
+    def to_representation(self, value: Any) -> Any:
+        return [
+            {**problem, "facts": {name: fact for name, fact in problem["facts"].items() if name != "employee"}}
+            for problem in value
+        ]
+
+
 class PayrollRunSerializer(serializers.ModelSerializer):
     legal_entity = serializers.CharField(source="legal_entity.name", read_only=True)
+    problems = ProblemsField(read_only=True)
 
     class Meta:
         model = PayrollRun
@@ -49,6 +71,7 @@ class PostingSerializer(serializers.ModelSerializer):
     reverses: serializers.SlugRelatedField[Posting] = serializers.SlugRelatedField(
         slug_field="posting_key", read_only=True
     )
+    problems = ProblemsField(read_only=True)
 
     class Meta:
         model = Posting
@@ -75,8 +98,7 @@ class PayrollRunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
 
     def get_queryset(self) -> QuerySet[PayrollRun]:
         found: QuerySet[PayrollRun] = PayrollRun.objects.select_related("legal_entity")
-        wanted = self.request.query_params.get("state")
-        return found.filter(state=wanted) if wanted else found
+        return _in_state(found, self.request, PayrollRun.State.values)
 
 
 class PostingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
@@ -84,8 +106,7 @@ class PostingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
     def get_queryset(self) -> QuerySet[Posting]:
         found: QuerySet[Posting] = Posting.objects.select_related("legal_entity", "payroll_run", "reverses")
-        wanted = self.request.query_params.get("state")
-        return found.filter(state=wanted) if wanted else found
+        return _in_state(found, self.request, Posting.State.values)
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
         return PostingSerializer if self.action == "list" else PostingWithLinesSerializer

@@ -28,6 +28,7 @@ class Gap:
     side: str
     departments: list[str] = field(default_factory=list)
     lines: int = 0
+    employees: int = 0
     amount: Decimal = ZERO
     link: str = ""
 
@@ -158,6 +159,7 @@ def _gaps(problems: Iterable[dict[str, Any]]) -> list[Gap]:
         key = (facts.get("kind", ""), facts.get("component", ""), facts.get("side", ""))
         gap = by_rule.setdefault(key, Gap(component=key[1], kind=key[0], side=key[2]))
         gap.departments.append(facts.get("department", "no department"))
+        gap.employees += int(facts.get("employees", "0"))
         gap.lines += int(facts.get("lines", "0"))
         gap.amount += Decimal(facts.get("amount", "0"))
     return list(by_rule.values())

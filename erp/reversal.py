@@ -69,6 +69,12 @@ def reverse(posting: Posting, by: str, reason: str) -> Posting:
     Returns the existing one where there is one. Dated the original posting date if that fiscal period is open, else
     the first day of the next open one.
     """
+    # Locked, so that two people at once make one contra journal.
+    posting = (
+        Posting.objects.select_for_update(of=("self",))
+        .select_related("payroll_run", "connection", "legal_entity", "mapping_table")
+        .get(pk=posting.pk)
+    )
     if posting.state not in {Posting.State.ENTERED, Posting.State.POSTED}:
         raise NotAllowed(
             f"Only a journal that the ERP holds can be reversed; this one is {posting.get_state_display().lower()}."

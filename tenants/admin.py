@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin, TabularInline
 
@@ -53,6 +54,12 @@ class RoleAdmin(ModelAdmin):
         words = {"title": title, "crumbs": [(title, "")], "empty_sentence": self.empty_sentence}
         response: HttpResponse = super().changelist_view(request, {**words, **(extra_context or {})})
         return response
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Rights before the row: the operator, who belongs to no tenant, gets an answer and not a missing scope."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return super().get_object(request, object_id, from_field)
 
     def draw(self, request: HttpRequest, object_id: str, given: dict[str, Any] | None, **context: Any) -> HttpResponse:
         """The page of one object, for a `change_view` that fills a template of its own."""
