@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from audit.sandbox import Answer, Refused, Request, loads
-from erp.d365.sandbox_batch import Changeset, Operation, Reply, count_operations, read_batch, write_batch
+from erp.d365.sandbox_batch import read_batch
 from erp.d365.sandbox_dimensions import Dimensions, join_account_string
 from erp.d365.sandbox_entra import Entra
 from erp.d365.sandbox_errors import (
@@ -56,6 +56,7 @@ from erp.d365.sandbox_reference import DEFAULT_FORMAT, LEDGER_FORMAT, Reference
 from erp.d365.sandbox_rows import BY_JOURNAL, Rows, joined
 from erp.d365.sandbox_schema import NAMESPACE, EntitySet, Row, entity_sets, enumerations
 from erp.d365.sandbox_settings import Settings
+from erp.odata_sandbox import Changeset, Operation, Reply, count_operations, write_batch
 
 #: What a client may write; everything else is read only for the roles of its user.
 WRITABLE = frozenset({"LedgerJournalHeaders", "LedgerJournalLines"})

@@ -9,26 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, NoReturn
 
 from erp.d365.sandbox_errors import bad_query
 from erp.d365.sandbox_schema import NAMESPACE, EntitySet, Row, enumerations
+from erp.odata_sandbox import Literal, read_literal, tokens
 
-TOKEN = re.compile(
-    r"""\s*(?:
-    (?P<enumeration>[A-Za-z_][\w.]*'(?:[^']|'')*')
-    |(?P<string>'(?:[^']|'')*')
-    |(?P<moment>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))
-    |(?P<date>\d{4}-\d\d-\d\d)
-    |(?P<decimal>-?\d+\.\d+)
-    |(?P<integer>-?\d+)
-    |(?P<name>[A-Za-z_@][\w./]*)
-    |(?P<sign>[(),])
-    )""",
-    re.VERBOSE,
-)
 OPERATORS = {
     "eq": "Equal",
     "ne": "NotEqual",
@@ -39,12 +26,6 @@ OPERATORS = {
 }
 #: Filtering on these reportedly returns nothing, whatever the row holds: filter them on the client.
 BLIND_FIELDS = {"LedgerJournalLines": frozenset({"AccountType", "OffsetAccountType"})}
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    edm_type: str
-    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +52,10 @@ def folded(text: str) -> str:
     return text.rstrip().casefold()
 
 
-def read_literal(kind: str, text: str) -> Literal:
+def literal_of(kind: str, text: str) -> Literal:
     """Raises `Refused` for a literal that is none, such as 2026-13-01."""
-    if kind == "string":
-        return Literal("Edm.String", text[1:-1].replace("''", "'"))
-    if kind == "integer":
-        return Literal("Edm.Int32", int(text))
-    if kind == "decimal":
-        return Literal("Edm.Decimal", Decimal(text))
-    if kind == "enumeration":
-        name, _, rest = text.partition("'")
-        return Literal(name, rest[:-1])
     try:
-        if kind == "moment":
-            return Literal("Edm.DateTimeOffset", datetime.fromisoformat(text).astimezone(UTC))
-        return Literal("Edm.Date", datetime.fromisoformat(text).date())
+        return read_literal(kind, text)
     except ValueError:
         raise bad_query(f"Unrecognized '{text}'.") from None
 
@@ -94,14 +64,10 @@ class _Parser:
     def __init__(self, text: str, entity: EntitySet) -> None:
         self.text = text
         self.entity = entity
-        self.tokens: list[tuple[str, str, int]] = []
-        position = 0
-        while text[position:].strip():
-            match = TOKEN.match(text, position)
-            if match is None:
-                raise bad_query(f"Syntax error at position {position} in '{text}'.")
-            self.tokens.append((str(match.lastgroup), match[0].strip(), position))
-            position = match.end()
+        try:
+            self.tokens = [(token.kind, token.text, token.position) for token in tokens(text)]
+        except ValueError as error:
+            raise bad_query(f"Syntax error at position {error.args[0]} in '{text}'.") from None
         self.at = 0
 
     def peek(self) -> tuple[str, str, int]:
@@ -150,7 +116,7 @@ class _Parser:
             return Comparison(text, operator, Literal("null", None))
         if kind in {"name", "sign", "end"}:
             self.fail(position)
-        comparison = Comparison(text, operator, read_literal(kind, raw))
+        comparison = Comparison(text, operator, literal_of(kind, raw))
         self.check(comparison)
         return comparison
 

@@ -12,12 +12,10 @@ from urllib.parse import quote, unquote
 
 from audit.sandbox import loads
 from erp.d365.sandbox_errors import bad_body, bad_query, forbidden_field
-from erp.d365.sandbox_filter import Condition, parse_filter, read_literal, unknown_property
+from erp.d365.sandbox_filter import Condition, literal_of, parse_filter, unknown_property
 from erp.d365.sandbox_schema import NAMESPACE, PLAIN_TYPES, EntitySet, Row, enumerations
+from erp.odata_sandbox import named_parts
 
-KEY_PART = re.compile(
-    r"\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>(?:[A-Za-z_][\w.]*)?'(?:[^']|'')*'|[^',]+)\s*(?P<end>,|\Z)"
-)
 RESOURCE = re.compile(r"(?P<name>[^()/]+)(?:\((?P<key>.*)\))?(?:/(?P<action>[\w.]+))?", re.DOTALL)
 
 
@@ -43,14 +41,11 @@ def parse_resource(text: str) -> Resource | None:
 
 def parse_key(text: str, entity: EntitySet) -> tuple[Any, ...]:
     """The key values in the order of the entity's key. Raises `Refused` (400) unless all of them are there, once."""
-    values: dict[str, Any] = {}
-    position = 0
-    while position < len(text):
-        match = KEY_PART.match(text, position)
-        if match is None or match["name"] in values:
-            raise bad_query(f"The key '({text})' is not valid for '{entity.name}'.")
-        values[match["name"]] = key_value(match["value"], match["name"], entity)
-        position = match.end()
+    try:
+        parts = named_parts(text)
+    except ValueError:
+        raise bad_query(f"The key '({text})' is not valid for '{entity.name}'.") from None
+    values = {name: key_value(value, name, entity) for name, value in parts.items()}
     if set(values) != set(entity.key):
         names = ",".join(entity.key)
         raise bad_query(f"The key '({text})' does not name exactly the key properties {names} of '{entity.name}'.")
@@ -64,7 +59,7 @@ def key_value(text: str, name: str, entity: EntitySet) -> Any:
     if kind in {"Decimal", "Int32", "Int64"} and re.fullmatch(r"-?\d+(\.0*)?", text):
         return int(Decimal(text))
     if kind == "Date" and re.match(r"\d{4}-\d\d-\d\dT", text):
-        moment: datetime = read_literal("moment", text).value
+        moment: datetime = literal_of("moment", text).value
         return moment.date().isoformat()
     if text.startswith(f"{NAMESPACE}.{kind}'") and text[len(NAMESPACE) + len(kind) + 2 : -1] in enumerations()[kind]:
         return text[len(NAMESPACE) + len(kind) + 2 : -1]

@@ -18,10 +18,11 @@ import pytest
 import requests
 
 from audit.sandbox import loads
-from erp.d365.sandbox_batch import Changeset, read_batch
+from erp.d365.sandbox_batch import read_batch
 from erp.d365.sandbox_dimensions import join_account_string, split_account_string
 from erp.d365.sandbox_reference import DELIMITERS
 from erp.d365.sandbox_schema import NAMESPACE, PLAIN_TYPES, entity_sets, enumerations
+from erp.odata_sandbox import Changeset
 from tests.erp.d365.dynamics import Dynamics, at_once, batch_of, changeset, operation, parts_of, request_text, running
 
 SHARED = Path(__file__).resolve().parents[4] / "shared/reference/dynamics365"
