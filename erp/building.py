@@ -15,16 +15,16 @@ from audit.exchange import Misconfigured
 from erp.connector import CONNECTORS
 from erp.journals import problem_row, reason_of, rules_by_account, setup_problem, setup_problems, trace_of
 from erp.models import Posting, PostingLine, PostingTrace
-from erp.posting import release_configuration, release_or_approve
+from erp.posting import of_life, release_configuration, release_or_approve
 from erp.reference import ensure_fresh
 from gusto.models import PayrollRun
 from gusto.payroll_run import header_of
 from gusto.tie_out import JournalPart, journal_tie_out, problems_of, row_of
-from mappings.allocation import Allocation, allocate
+from mappings.allocation import Allocation, LegKind, allocate
 from mappings.chart import chart_of
 from mappings.checks import check_journal
-from mappings.journal import Journal, JournalKind, Problem, posting_key
-from mappings.models import MappingTable
+from mappings.journal import Journal, JournalKind, Problem
+from mappings.models import MainAccount, MappingTable
 from mappings.payroll import PayrollHeader
 from mappings.tables import approved_table, table_of
 from tenants.models import LegalEntity
@@ -84,39 +84,69 @@ def build(run_id: int) -> None:
         sentence = f"No approved mapping version is valid on {run.check_date:%-d %b %Y}. Nothing was sent."
         _block_run(run, [Problem("mapping", "no_version", sentence, page="mapping")])
         return
-    header = header_of(run)
-    allocation = allocate(header, table_of(version))
+    header = replace(header_of(run), sequence=run.sequence)
+    chart = chart_of(entity.erp_connection, _company_codes(entity), on_date=run.check_date)
+    periods = tuple(
+        (period.start_date, period.end_date) for period in chart.periods if period.company_code == entity.company_code
+    )
+    allocation = allocate(header, table_of(version), periods)
+    if allocation.is_ignored:
+        _ignore(run, allocation.warnings[0].sentence)
+        return
     problems = list(allocation.problems) or _tie_out(run, header, allocation)
     if problems:
         _block_run(run, problems)
         return
-    if run.state == PayrollRun.State.BLOCKED:
-        run.state, run.reason, run.sentence, run.problems = PayrollRun.State.READ, "", "", []
-        run.save(update_fields=["state", "reason", "sentence", "problems"])
+    run.state, run.reason, run.problems = PayrollRun.State.READ, "", []
+    run.sentence = " ".join(warning.sentence for warning in allocation.warnings)
+    run.save(update_fields=["state", "reason", "sentence", "problems"])
     _drop_unsent(run)
-    chart = chart_of(
-        entity.erp_connection, {journal.company_code for journal in allocation.journals}, on_date=run.check_date
-    )
+    # What a person gave up stays given up while its sisters live; a run that was given up whole may be replayed.
+    lives = of_life(run).exclude(state=Posting.State.VOIDED).exists()
+    given_up = set(of_life(run).values_list("posting_key", flat=True)) if lives else set()
+    label = CONNECTORS[entity.erp_connection.system][0]
+    prepared_by = sorted({*version.changed_by, *filter(None, [version.created_by])})
+    kept: dict[str, Posting] = {}
     for index, journal in enumerate(allocation.journals):
-        mine = replace(
-            journal,
-            sequence=run.sequence,
-            posting_key=posting_key(
-                run.company_uuid, run.payroll_uuid, journal.kind, journal.company_code, run.sequence, journal.reverses
-            ),
-        )
+        if journal.posting_key in given_up:
+            continue
         rows = [row for row in allocation.trace if row.journal == index]
-        found = check_journal(mine, chart, CONNECTORS[entity.erp_connection.system][0], rules_by_account(rows))
-        found += setup_problems(entity)
-        keep(run, entity, version, mine, found, trace_of(rows, header))
+        found = check_journal(journal, chart, label, rules_by_account(rows)) + setup_problems(entity)
+        kept[journal.posting_key] = keep(
+            run, entity, version, journal, found, trace_of(rows, header), prepared_by=prepared_by,
+            reverses=kept.get(journal.reverses),
+        )  # fmt: skip
+    # Only now: all journals of a run are there and checked before the first of them goes on.
+    for posting in kept.values():
+        if posting.state == Posting.State.ALLOCATED:
+            release_or_approve(posting)
+
+
+def _company_codes(entity: LegalEntity) -> set[str]:
+    """Every company code of the ERP: a crosswalk may lead to any of them."""
+    known = MainAccount.objects.filter(connection=entity.erp_connection).values_list("company_code", flat=True)
+    return {entity.company_code, *known.distinct()}
+
+
+def _ignore(run: PayrollRun, sentence: str) -> None:
+    """The journal policy makes no journal of payrolls of this type."""
+    _drop_unsent(run)
+    run.state, run.reason, run.sentence, run.problems = PayrollRun.State.IGNORED, "", sentence, []
+    run.save(update_fields=["state", "reason", "sentence", "problems"])
+    trail.record(
+        "payroll_run.ignored", subject="payroll_run", subject_id=run.payroll_uuid, check_date=run.check_date or "?",
+        sentence=sentence,
+    )  # fmt: skip
 
 
 def _tie_out(run: PayrollRun, header: PayrollHeader, allocation: Allocation) -> list[Problem]:
-    """T8 (accounting.md 10): the journals against Gusto's totals. The rows are kept beside those of the reading."""
+    """T8 (accounting.md 10): the journals against Gusto's totals. The rows are kept beside those of the reading. Natural
+    legs are the payroll lines, each once on every side, whatever journals the policy spreads them over.
+    """
     lines = {line.number: line for line in header.lines}
     before = [row for row in run.tie_out if not row["name"].startswith("T8")]
     rows = journal_tie_out(
-        (JournalPart(lines[row.line], row.side, row.amount) for row in allocation.trace),
+        (JournalPart(lines[row.line], row.side, row.amount) for row in allocation.trace if row.leg == LegKind.NATURAL),
         [row_of(row) for row in before],
     )
     run.tie_out = before + [row.as_json() for row in rows]
@@ -141,9 +171,11 @@ def replay_run(run: PayrollRun, by: str) -> None:
 
 def keep(
     run: PayrollRun, entity: LegalEntity, version: MappingTable, journal: Journal, problems: list[Problem], trace: bytes,
-    reverses: Posting | None = None, reason: str = "",
+    *, prepared_by: list[str], reverses: Posting | None = None, reason: str = "",
 ) -> Posting:  # fmt: skip
-    """Freeze one journal as a posting, inside a scope: ALLOCATED, or BLOCKED with every problem."""
+    """Freeze one journal as a posting, inside a scope: ALLOCATED, or BLOCKED with every problem. `reason` is why a journal
+    that the ERP holds is reversed; an accrual's own reversal has none. The caller releases it.
+    """
     posting: Posting = Posting.objects.create(
         legal_entity=entity,
         payroll_run=run,
@@ -166,7 +198,7 @@ def keep(
         credit=journal.credit,
         line_count=len(journal.lines),
         journal_digest=journal.digest(),
-        prepared_by=sorted({*version.changed_by, *filter(None, [version.created_by])}) if reverses is None else [],
+        prepared_by=prepared_by,
     )
     PostingLine.objects.bulk_create(
         PostingLine(
@@ -180,10 +212,10 @@ def keep(
         "posting_key": posting.posting_key, "lines": posting.line_count, "debit": f"{posting.debit:,.2f}",
         "company_code": posting.company_code,
     }  # fmt: skip
-    if reverses is None:
+    if not reason:
         trail.record("posting.allocated", subject="posting", subject_id=posting.posting_key, **facts)
     else:
-        facts["posting_key"] = reverses.posting_key
+        facts["posting_key"] = journal.reverses
         trail.record(
             "posting.reversal_created", subject="posting", subject_id=posting.posting_key, reason=reason, **facts
         )
@@ -191,8 +223,6 @@ def keep(
         trail.record(
             "posting.blocked", subject="posting", subject_id=posting.posting_key, sentence=posting.sentence, **facts
         )
-    else:
-        release_or_approve(posting)
     return posting
 
 
@@ -228,17 +258,17 @@ def _may_be_built(run: PayrollRun) -> bool:
         pass
     elif run.state != PayrollRun.State.BLOCKED or run.reason not in REPAIRABLE:
         return False
-    live = Posting.objects.filter(payroll_run=run, sequence=run.sequence, kind=JournalKind.PAYROLL.value).exclude(
-        state=Posting.State.VOIDED
-    )
+    if run.read_at is None:
+        return False
+    live = of_life(run).exclude(state=Posting.State.VOIDED)
     return not live.exclude(state__in=BUILDABLE).exists() and not live.filter(was_sent=True).exists()
 
 
 def _drop_unsent(run: PayrollRun) -> None:
     """Nothing of these journals left: they are built anew, and the audit trail keeps that they were there."""
-    Posting.objects.filter(
-        payroll_run=run, sequence=run.sequence, kind=JournalKind.PAYROLL.value, state__in=BUILDABLE, was_sent=False
-    ).delete()
+    unsent = of_life(run).filter(state__in=BUILDABLE, was_sent=False)
+    unsent.filter(reverses__isnull=False).delete()
+    unsent.delete()
 
 
 def _block_run(run: PayrollRun, problems: list[Problem]) -> None:

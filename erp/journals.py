@@ -15,8 +15,8 @@ from erp.models import Posting
 from mappings.allocation import TraceRow
 from mappings.chart import chart_of
 from mappings.checks import check_journal
-from mappings.journal import Journal, JournalKind, JournalLine, Problem
-from mappings.payroll import PayrollHeader
+from mappings.journal import ZERO, Journal, JournalKind, JournalLine, Problem
+from mappings.payroll import LineKind, PayrollHeader, PayrollLine
 from tenants.models import LegalEntity
 from tenants.secrets import unsealed
 
@@ -92,13 +92,16 @@ def rules_by_account(rows: Iterable[TraceRow]) -> dict[str, set[str]]:
     """Which rules brought amounts to which main account, for sentences that name the rule to change."""
     found: dict[str, set[str]] = {}
     for row in rows:
-        found.setdefault(row.main_account, set()).add(row.rule)
+        if row.rule:
+            found.setdefault(row.main_account, set()).add(row.rule)
     return found
 
 
 def trace_of(rows: Iterable[TraceRow], header: PayrollHeader) -> bytes:
     """The trace of one journal as JSON: per row the journal line, the payroll line and the rule between them."""
     lines = {line.number: line for line in header.lines}
+    # Due-to and due-from have no payroll line behind them.
+    nothing = PayrollLine(number=0, kind=LineKind.IMPUTED, component="", amount=ZERO)
     return json.dumps(
         {
             "payroll_uuid": header.payroll_uuid,
@@ -110,12 +113,12 @@ def trace_of(rows: Iterable[TraceRow], header: PayrollHeader) -> bytes:
                     "side": row.side.value,
                     "leg": row.leg.value,
                     "line": row.line,
-                    "kind": lines[row.line].kind.value,
-                    "component": lines[row.line].component,
-                    "employee": lines[row.line].employee,
-                    "employee_code": lines[row.line].employee_code,
-                    "department": lines[row.line].department,
-                    "job": lines[row.line].job,
+                    "kind": lines[row.line].kind.value if row.line else "",
+                    "component": lines.get(row.line, nothing).component,
+                    "employee": lines.get(row.line, nothing).employee,
+                    "employee_code": lines.get(row.line, nothing).employee_code,
+                    "department": lines.get(row.line, nothing).department,
+                    "job": lines.get(row.line, nothing).job,
                     "rule": row.rule,
                     "target": row.target,
                     "amount": str(row.amount),

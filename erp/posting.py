@@ -11,6 +11,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit import trail, work
@@ -29,12 +30,16 @@ from erp.connector import (
 from erp.journals import journal_of, problem_row, problems_of_journal, reason_of
 from erp.models import Posting, PostingAttempt
 from erp.reference import connector_of, ensure_fresh, settling_seconds
+from gusto.models import PayrollRun
 from mappings.journal import Journal, JournalKind, Problem
 from tenants.models import LegalEntity
 from tenants.scope import actor, tenant_scope
 
 #: Unknown outcomes in a row before a person has to look: the ERP answers questions but never keeps what it is sent.
 UNKNOWN_OUTCOMES_MAX = 8
+
+#: How long a journal waits before it looks again for the one that has to move first; that one calls it, too.
+SISTER_WAIT = timedelta(minutes=10)
 
 #: (age of the entry, wait until the ERP is asked again whether somebody posted it). Most journals are posted the same
 #: day; after a week an hourly question still notices within the hour.
@@ -130,6 +135,9 @@ def give_up(posting: Posting, by: str, reason: str) -> None:
     posting.state, posting.reason, posting.void_reason = Posting.State.VOIDED, "", reason[:300]
     posting.save(update_fields=["state", "reason", "void_reason"])
     _record("posting.voided", posting, by=by, reason=reason)
+    # What would have undone it has nothing to undo.
+    for reversal in posting.reversals.filter(was_sent=False).exclude(state=Posting.State.VOIDED):
+        give_up(reversal, by, reason)
 
 
 # --- the work item --------------------------------------------------------------------------------------------------
@@ -184,25 +192,55 @@ def _start_sending(posting_id: int) -> work.Later | None:
     if problems:
         _block(posting, reason_of(problems), " ".join(problem.sentence for problem in problems), problems)
         return None
-    # All journals of a run are checked before the first of them is sent.
-    waiting = (
-        Posting.objects.filter(
-            payroll_run_id=posting.payroll_run_id, sequence=posting.sequence, kind=posting.kind, was_sent=False
-        )
-        .filter(state=Posting.State.BLOCKED)
-        .exclude(pk=posting.pk)
-        .first()
-    )
-    if waiting is not None:
+    waits_for = _waits_for(posting)
+    if waits_for is not None:
         return work.Later(
-            timezone.now() + timedelta(minutes=10),
-            f"It waits for journal {waiting.posting_key} of the same payroll run, which is blocked.",
+            timezone.now() + SISTER_WAIT,
+            f"It waits for journal {waits_for.posting_key} of the same payroll run, which is "
+            f"{waits_for.get_state_display().lower()}.",
         )
     posting.state = Posting.State.SENDING
     posting.sent_at = timezone.now()
     posting.save(update_fields=["state", "sent_at"])
     _record("posting.sending", posting, system=_label(posting))
     return None
+
+
+def _waits_for(posting: Posting) -> Posting | None:
+    """The journal of the same run that has to move first. All journals of a run are checked before the first is sent; a
+    reversal follows what it reverses, a settlement the accruals that it settles.
+    """
+    sisters = of_life(posting.payroll_run, posting.sequence).exclude(pk=posting.pk).exclude(state=Posting.State.VOIDED)
+    blocked = sisters.filter(state=Posting.State.BLOCKED, was_sent=False).first()
+    if blocked is not None and not _is_contra(posting):
+        found: Posting = blocked
+        return found
+    held = [Posting.State.ENTERED, Posting.State.POSTED]
+    if posting.reverses is not None:
+        return None if posting.reverses.state in held else posting.reverses
+    if posting.kind == JournalKind.SETTLEMENT.value:
+        accruals = sisters.filter(kind=JournalKind.ACCRUAL.value, company_code=posting.company_code)
+        first: Posting | None = accruals.exclude(state__in=held).first()
+        return first
+    return None
+
+
+def _is_contra(posting: Posting) -> bool:
+    """Whether it undoes a journal that was meant to stay, unlike an accrual's own reversal (sequence from 100 on)."""
+    return posting.kind == JournalKind.REVERSAL.value and posting.sequence < 100
+
+
+def of_life(run: PayrollRun, sequence: int | None = None) -> QuerySet[Posting]:
+    """The postings that one processing of a run was allocated to, contra journals apart: the run's own sequence, and its
+    accruals at fiscal period ends, which carry sequence * 100 + k (`mappings.journal.period_end_sequence`).
+    """
+    own = run.sequence if sequence is None else sequence
+    own = own // 100 if own >= 100 else own
+    contra = Q(kind=JournalKind.REVERSAL.value, sequence=own)
+    found: QuerySet[Posting] = Posting.objects.filter(payroll_run=run).filter(
+        (Q(sequence=own) & ~contra) | Q(sequence__gte=own * 100, sequence__lt=(own + 1) * 100)
+    )
+    return found
 
 
 def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Later | None:
@@ -422,7 +460,10 @@ def _entered(posting: Posting, receipt: JournalReceipt) -> work.Later | None:
     posting.state = Posting.State.ENTERED
     posting.save(update_fields=["document_number", "entered_at", "settles_at", "sentence", "state"])
     _record("posting.entered", posting, system=_label(posting), document_number=receipt.document_number)
-    if posting.payroll_run.withdrawn_at is not None:
+    for sister in of_life(posting.payroll_run, posting.sequence).filter(state=Posting.State.APPROVED):
+        work.enqueue("erp.post", str(sister.pk), tenant_id=sister.tenant_id)
+    life = posting.sequence // 100 or posting.sequence
+    if posting.payroll_run.withdrawn_at is not None or life < posting.payroll_run.sequence:
         # The payroll was cancelled while its journal was on the way.
         work.enqueue("erp.withdraw", str(posting.payroll_run_id), tenant_id=posting.tenant_id)
     if receipt.is_posted:

@@ -16,7 +16,7 @@ from audit import trail, work
 from erp.building import keep
 from erp.journals import journal_of, problems_of_journal, trace_rows
 from erp.models import Posting
-from erp.posting import NotAllowed, give_up
+from erp.posting import NotAllowed, give_up, of_life, release_or_approve
 from gusto.models import PayrollRun
 from mappings.chart import chart_of
 from mappings.journal import Journal, JournalKind, Problem, posting_key, reversed_journal
@@ -32,35 +32,44 @@ ANSWERED_BY_GUSTO = {"reversed": "reversed", "partially_reversed": "partially re
 
 
 def withdraw(claim: work.Claim) -> work.Later | None:
-    """Work item erp.withdraw: undo what was built for a run that Gusto took back."""
+    """Work item erp.withdraw: undo what was built for a run that Gusto took back. Lives before the present one were taken
+    back by definition; what of them settles late is undone then.
+    """
     assert claim.tenant_id is not None
     with tenant_scope(claim.tenant_id):
         run = PayrollRun.objects.select_for_update(of=("self",)).filter(pk=int(claim.ref)).first()
         if run is None:
             return None
+        taken_back = list(range(1, run.sequence))
         if run.undone_by in ANSWERED_BY_GUSTO:
             _wait_for_reversal_payroll(run)
-            return None
-        if run.undone_by not in TAKEN_BACK:
-            return None
-        word = TAKEN_BACK[run.undone_by]
-        is_sending = False
-        for posting in Posting.objects.filter(payroll_run=run, sequence=run.sequence).exclude(
-            kind=JournalKind.REVERSAL.value
-        ):
-            match posting.state:
-                case Posting.State.ALLOCATED | Posting.State.APPROVED:
-                    give_up(posting, "", f"The payroll was {word} in Gusto.")
-                case Posting.State.BLOCKED if not posting.was_sent:
-                    give_up(posting, "", f"The payroll was {word} in Gusto.")
-                case Posting.State.ENTERED | Posting.State.POSTED:
-                    reverse(posting, "", f"The payroll was {word} in Gusto.")
-                case Posting.State.SENDING:
-                    is_sending = True
-                case _:
-                    # VOIDED needs nothing; BLOCKED after sending is a person's, and is undone once it is settled.
-                    continue
-    return work.Later(timezone.now() + SENDING_WAIT) if is_sending else None
+        elif run.undone_by in TAKEN_BACK:
+            taken_back.append(run.sequence)
+        reason = f"The payroll was {TAKEN_BACK.get(run.undone_by, 'taken back')} in Gusto."
+        # Each is looked at, and not only until the first that is still being sent.
+        is_sending = [_undo_life(run, sequence, reason) for sequence in taken_back]
+    return work.Later(timezone.now() + SENDING_WAIT) if any(is_sending) else None
+
+
+def _undo_life(run: PayrollRun, sequence: int, reason: str) -> bool:
+    """Undo what one processing of a run was allocated to. True while something of it is still being sent."""
+    is_sending = False
+    for posting in of_life(run, sequence).exclude(kind=JournalKind.REVERSAL.value):
+        match posting.state:
+            case Posting.State.ALLOCATED | Posting.State.APPROVED:
+                give_up(posting, "", reason)
+            case Posting.State.BLOCKED if not posting.was_sent:
+                give_up(posting, "", reason)
+            case Posting.State.ENTERED | Posting.State.POSTED:
+                # An accrual with a reversal of its own is undone already.
+                if not posting.reversals.exclude(state=Posting.State.VOIDED).exists():
+                    reverse(posting, "", reason)
+            case Posting.State.SENDING:
+                is_sending = True
+            case _:
+                # VOIDED needs nothing; BLOCKED after sending is a person's, and is undone once it is settled.
+                continue
+    return is_sending
 
 
 def reverse(posting: Posting, by: str, reason: str) -> Posting:
@@ -100,13 +109,13 @@ def reverse(posting: Posting, by: str, reason: str) -> Posting:
     probe = Posting(
         connection=posting.connection, legal_entity=posting.legal_entity, kind=contra.kind.value, reverses=posting
     )
+    problems = problems_of_journal(probe, contra) + _date_problem(day, posting)
     made = keep(
-        run, posting.legal_entity, posting.mapping_table, contra, problems_of_journal(probe, contra) + _date_problem(day, posting),
-        _contra_trace(posting, contra), reverses=posting, reason=reason,
+        run, posting.legal_entity, posting.mapping_table, contra, problems, _contra_trace(posting, contra),
+        prepared_by=[by] if by else [], reverses=posting, reason=reason,
     )  # fmt: skip
-    if by:
-        made.prepared_by = [by]
-        made.save(update_fields=["prepared_by"])
+    if not problems:
+        release_or_approve(made)
     return made
 
 
@@ -145,9 +154,7 @@ def _negated(amount: str) -> str:
 def _wait_for_reversal_payroll(run: PayrollRun) -> None:
     """Gusto's own reversal payroll is posted from its document; until a person has seen that it came, the run says so."""
     word = ANSWERED_BY_GUSTO[run.undone_by]
-    if not Posting.objects.filter(
-        payroll_run=run, sequence=run.sequence, state__in=[Posting.State.ENTERED, Posting.State.POSTED]
-    ).exists():
+    if not of_life(run).filter(state__in=[Posting.State.ENTERED, Posting.State.POSTED]).exists():
         return
     run.state, run.reason = PayrollRun.State.BLOCKED, "unclear"
     run.sentence = (

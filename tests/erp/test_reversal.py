@@ -6,7 +6,7 @@ import pytest
 
 from erp import reversal
 from erp.models import Posting
-from erp.posting import NotAllowed, approve
+from erp.posting import NotAllowed, approve, replay
 from gusto.models import PayrollRun
 from mappings.journal import ZERO
 from tenants.scope import tenant_scope
@@ -124,3 +124,27 @@ def test_a_payroll_that_gusto_reverses_waits_for_gustos_own_reversal_payroll(wor
     assert "reversed" in run.sentence
     assert [posting.kind for posting in world.postings(uuid)] == ["PAYROLL"]
     world.holds_exactly(original)
+
+
+def test_a_journal_of_an_earlier_life_that_settles_late_is_undone_then(world: World):
+    entity = world.entity()
+    world.play("status_after", method="POST", path="/data/LedgerJournalHeaders", status=500)
+    uuid = paid(world, entity)
+    late = world.posting(uuid)
+    with tenant_scope(world.tenant.id):
+        Posting.objects.filter(pk=late.pk).update(state="blocked", reason="unclear", settles_at=None)
+    taken_back(world, uuid, "cancel")
+    assert [posting.kind for posting in world.postings(uuid)] == ["PAYROLL"]
+    world.gusto.process(uuid)
+    world.until(lambda: world.run(uuid).sequence == 2)
+    world.hurry("gusto.read_payroll")
+    world.work()
+    with tenant_scope(world.tenant.id):
+        replay(Posting.objects.get(pk=late.pk), "bob")
+    world.work()
+    world.hurry("erp.withdraw")
+    world.hurry("erp.post")
+    found = {(posting.kind, posting.sequence): posting for posting in world.postings(uuid)}
+    assert set(found) == {("PAYROLL", 1), ("REVERSAL", 1), ("PAYROLL", 2)}
+    world.holds_exactly(*found.values())
+    assert sum(abs(amount) for amount in world.balances().values()) == 2 * found["PAYROLL", 2].debit
