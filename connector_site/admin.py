@@ -48,12 +48,15 @@ class CredentialsForm(forms.Form):
         self.system, self.connection = system, connection
         stored = connection.fields if connection else {}
         if connection is None:
-            self.fields["name"] = forms.CharField(label="Name", max_length=100, initial=declaration(system).label)
+            self.fields["name"] = forms.CharField(
+                label="Name", max_length=100, initial=declaration(system).label, error_messages={"required": "Name is missing."}
+            )  # fmt: skip
         for field in declaration(system).fields:
             has_secret = field.is_secret and bool(stored.get(field.name))
             hint = field.hint + (f" For example {field.example}." if field.example else "")
             self.fields[field.name] = forms.CharField(
                 label=field.label,
+                error_messages={"required": f"{field.label} is missing."},
                 required=field.is_required and not field.default and not has_secret,
                 help_text=f"{hint} Leave empty to keep the stored one.".strip() if has_secret else hint,
                 initial="" if field.is_secret else stored.get(field.name, field.default),
