@@ -7,6 +7,8 @@ class GustoConfig(AppConfig):
 
     def ready(self) -> None:
         from gusto import tasks
+        from gusto.last_runs import last_runs
+        from mappings import preview
         from tenants.credentials import CredentialField, declare
 
         # Nobody types these: `gusto.oauth` alone writes them.
@@ -26,3 +28,4 @@ class GustoConfig(AppConfig):
             ),
         )
         tasks.register()
+        preview.register(last_runs)

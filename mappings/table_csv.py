@@ -3,7 +3,7 @@
 mapping.csv: one row = one target of one side of one rule. crosswalks.csv: one row = one translation. Both carry every
 version: rows with the same valid_from are one complete version. Reading never stops at the first mistake: all of them
 come back, each with its row, its column and a sentence. Rows are numbered as a spreadsheet shows them: the header is
-row 1.
+row 1. An apostrophe before what a spreadsheet would take for a formula (`'@job`) is no part of the cell.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from mappings.csv_guard import unguarded
 from mappings.payroll import SIDES, LineKind, Side
 from mappings.table import (
     HUNDRED,
@@ -182,7 +183,7 @@ def _numbered(
         return [], errors
     numbered: list[tuple[int, Cells]] = []
     for number, line in enumerate(lines[1:], start=2):
-        texts = [cell.strip() for cell in line]
+        texts = [unguarded(cell.strip()) for cell in line]
         if not any(texts):
             continue
         if len(texts) == len(header):
