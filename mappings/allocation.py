@@ -9,7 +9,7 @@ rules. Here it is decided which journals there are, on which dates and under whi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from mappings.accruals import accrual_legs, cut, settlement_legs
@@ -23,7 +23,7 @@ from mappings.journal import (
     posting_key,
     reversed_journal,
 )
-from mappings.journal_set import check_together, residuals
+from mappings.journal_set import check_together
 from mappings.journal_text import JournalTexts
 from mappings.legs import LegGroup, legs_of
 from mappings.paymaster import intercompany
@@ -32,9 +32,9 @@ from mappings.policy import Journals, Lines, Policy, PostingDate
 from mappings.straddle import FiscalPeriods, PeriodShare, accrual_of, period_shares
 from mappings.summing import Summing
 from mappings.table import Table, defects
-from mappings.trace import LegKind, TraceRow, contra_rows
+from mappings.trace import LegKind, Trace, TraceBlock, TraceRow
 
-__all__ = ["Allocation", "FiscalPeriods", "LegKind", "TraceRow", "allocate", "contra_rows"]
+__all__ = ["Allocation", "FiscalPeriods", "LegKind", "Trace", "TraceRow", "allocate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Allocation:
 
     journals: tuple[Journal, ...] = ()
     problems: tuple[Problem, ...] = ()
-    trace: tuple[TraceRow, ...] = ()
+    trace: Trace = field(default_factory=Trace)
     findings: tuple[Finding, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -192,7 +192,7 @@ class _Making:
         self.texts = JournalTexts(header, policy)
         self.summing = Summing(header, policy)
         self.journals: list[Journal] = []
-        self.trace: list[TraceRow] = []
+        self.trace: list[TraceBlock] = []
 
     def allocation(self, plan: Iterable[_Planned]) -> Allocation:
         for planned in plan:
@@ -200,12 +200,10 @@ class _Making:
             self._make(planned)
             if planned.reversal_date is not None:
                 self._reverse(first, planned.reversal_date)
-        # A single PAYROLL journal is its own measure.
-        is_one = not self.policy.has_paymaster and all(each.kind == JournalKind.PAYROLL for each in self.journals)
-        if problems := residuals(self.journals) if is_one else check_together(self.journals, self.trace):
+        if problems := check_together(self.journals, self.trace):
             return Allocation(problems=problems)
         warnings = (_pay_privacy(),) if self.policy.lines == Lines.EMPLOYEE else ()
-        return Allocation(tuple(self.journals), trace=tuple(self.trace), warnings=warnings)
+        return Allocation(tuple(self.journals), trace=Trace(self.trace), warnings=warnings)
 
     def _make(self, planned: _Planned) -> None:
         """One journal per company code, ascending. A company code where all sums are 0.00 has none, but a trace."""
@@ -214,7 +212,7 @@ class _Making:
             numbered = list(enumerate((total for total in sums if total.cents), start=1))
             position = len(self.journals) if numbered else None
             for number, total in [*numbered, *((0, total) for total in sums if not total.cents)]:
-                self.trace += self.summing.rows(total, position, number)
+                self.trace.append(self.summing.block(total, position, number))
             if numbered:
                 self.journals.append(
                     Journal(
@@ -234,8 +232,8 @@ class _Making:
         """The reversal of every journal from this position on, from its lines as they stand."""
         for position in range(first, len(self.journals)):
             journal = self.journals[position]
-            rows = [row for row in self.trace if row.journal == position]
-            self.trace += contra_rows(rows, len(self.journals))
+            blocks = [block for block in self.trace if block.journal == position]
+            self.trace += [block.contra(len(self.journals)) for block in blocks]
             self.journals.append(
                 reversed_journal(
                     journal,

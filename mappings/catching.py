@@ -25,6 +25,8 @@ _PLACES = ("department", "job", "location")
 #: Criteria that hold for the whole run and do not tell one line from another.
 _OF_THE_RUN = frozenset({"off_cycle_reason", "payroll_type"})
 
+_DEBIT = Side.DEBIT
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Landing:
@@ -48,6 +50,12 @@ class Caught:
 
     rule: Rule
     landings: Shares[Landing]
+    only: Landing | None
+    """The landing where there is but one, as nearly always."""
+
+    def parts(self, cents: int) -> Iterable[tuple[Landing, int]]:
+        """Every landing with its part of an amount; none with a part of zero."""
+        return ((self.only, cents),) if self.only else self.landings.parts(cents)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,14 +90,15 @@ class Catcher:
                 # A memo kind is posted only by a rule that says both where it comes from and where it goes.
                 if rule.targets(side) and (SIDES[rule.kind] or (rule.debit and rule.credit)):
                     rules[rule.kind, side].append(rule)
-        self._routes = {(kind, side): _Route(rules[kind, side], self._run_values) for kind in LineKind for side in Side}
+        self._debits = {kind: _Route(rules[kind, Side.DEBIT], self._run_values) for kind in LineKind}
+        self._credits = {kind: _Route(rules[kind, Side.CREDIT], self._run_values) for kind in LineKind}
 
     def catch(self, line: PayrollLine, side: Side, job: str, company_code: str) -> Caught | Uncaught:
         """The rule that catches a line, as a line of `job`, on one side, and where it leads.
 
         `company_code` is where a target without one of its own lands.
         """
-        route = self._routes[line.kind, side]
+        route = (self._debits if side is _DEBIT else self._credits)[line.kind]
         key = (company_code, job, route.values_looked_at(line))
         answer = route.answers.get(key)
         if answer is None:
@@ -98,7 +107,9 @@ class Catcher:
 
     def fitting(self, line: PayrollLine, side: Side, job: str | None = None) -> tuple[Rule, ...]:
         """Every rule that fits a line, the one that catches it first: who won and whom it beat."""
-        groups = self._routes[line.kind, side].fitting(line, line.job if job is None else job)
+        groups = (self._debits if side is _DEBIT else self._credits)[line.kind].fitting(
+            line, line.job if job is None else job
+        )
         return tuple(rule for group in groups for rule in group)
 
     def _answer(self, route: _Route, line: PayrollLine, side: Side, job: str, company_code: str) -> Caught | Uncaught:
@@ -117,7 +128,8 @@ class Catcher:
             landings.append(Landing(rule, target, side, code, dimensions, _place(rule, target, line, job)))
         if missing:
             return Uncaught(rules=(rule,), missing=tuple(dict.fromkeys(missing)))
-        return Caught(rule, Shares(tuple(landings), whole_weights([target.percent for target in targets])))
+        shares = Shares(tuple(landings), whole_weights([target.percent for target in targets]))
+        return Caught(rule, shares, only=landings[0] if len(landings) == 1 else None)
 
     def _value(self, value: str, target: str, line: PayrollLine, job: str, missing: list[tuple[str, str, str]]) -> str:
         """A plain value as it is, an `@source` through the crosswalk; what the crosswalk lacks goes to `missing`."""

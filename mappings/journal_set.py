@@ -9,59 +9,52 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 
-from mappings.journal import ZERO, Journal, JournalKind, Problem, residual
-from mappings.payroll import Side
-from mappings.trace import Dimensions, LegKind, TraceRow
+from mappings.journal import Journal, JournalKind, Problem, residual
+from mappings.splitting import from_cents, to_cents
+from mappings.trace import Dimensions, LegKind, TraceBlock
 
 #: Company code, main account, dimensions.
 Place = tuple[str, str, Dimensions]
 
 
-def check_together(journals: Sequence[Journal], trace: Iterable[TraceRow]) -> tuple[Problem, ...]:
+def check_together(journals: Sequence[Journal], trace: Iterable[TraceBlock]) -> tuple[Problem, ...]:
     """Every equation of T10 that the journals of a run do not hold, each with its difference; none = they do.
 
-    `journals` and `trace` are those of one `Allocation`: what is checked is that lines and legs tell the same story.
+    `journals` and `trace` (its blocks) are those of one `Allocation`: what is checked is that lines and legs tell the
+    same story.
     """
-    natural: dict[Place, Decimal] = defaultdict(lambda: ZERO)
-    interim: dict[Place, Decimal] = defaultdict(lambda: ZERO)
-    owed = ZERO
-    for row in trace:
-        amount = row.amount if row.side == Side.DEBIT else -row.amount
-        place = (row.company_code, row.main_account, row.dimensions)
-        if row.leg == LegKind.NATURAL:
-            natural[place] += amount
-        elif row.leg == LegKind.INTERIM:
-            interim[place] += amount
-        elif row.leg == LegKind.INTERCOMPANY:
-            natural[place] += amount
-            owed += amount
+    natural: dict[Place, int] = defaultdict(int)
+    interim: dict[Place, int] = defaultdict(int)
+    owed = 0
+    for block in trace:
+        place = (block.company_code, block.main_account, block.dimensions)
+        between = block.cents(LegKind.INTERCOMPANY)
+        natural[place] += block.cents(LegKind.NATURAL) + between
+        interim[place] += block.cents(LegKind.INTERIM)
+        owed += between
     return (
-        *residuals(journals),
+        *_residuals(journals),
         *_differences("payroll", "The journals of the run and its payroll differ by", _payroll(journals), natural),
         *_differences("accrual_account", "After the settlement there remain", interim, {}),
         *_reversals(journals),
-        *([_problem("intercompany", f"Due-to and due-from entries differ by {abs(owed):,.2f}.")] if owed else []),
+        *([_problem("intercompany", f"Due-to and due-from entries differ by {_words(owed)}.")] if owed else []),
     )
 
 
-def residuals(journals: Iterable[Journal]) -> tuple[Problem, ...]:
-    """Every journal in which debits and credits are not the same."""
-    return tuple(
-        _problem(
-            "residual",
-            f"Debits and credits differ by {abs(residual(journal.lines)):,.2f} in company code {journal.company_code}. "
-            "We do not send a journal that does not balance.",
-            company_code=journal.company_code,
-            amount=str(abs(residual(journal.lines))),
-        )
-        for journal in journals
-        if residual(journal.lines)
-    )
+def _residuals(journals: Iterable[Journal]) -> Iterable[Problem]:
+    for journal in journals:
+        if difference := abs(residual(journal.lines)):
+            yield _problem(
+                "residual",
+                f"Debits and credits differ by {difference:,.2f} in company code {journal.company_code}. "
+                "We do not send a journal that does not balance.",
+                company_code=journal.company_code,
+                amount=str(difference),
+            )
 
 
-def _payroll(journals: Sequence[Journal]) -> Mapping[Place, Decimal]:
+def _payroll(journals: Sequence[Journal]) -> Mapping[Place, int]:
     """Debits less credits of what is not undone within the run."""
     undone = {journal.reverses for journal in journals if journal.kind == JournalKind.REVERSAL}
     standing = [
@@ -70,28 +63,27 @@ def _payroll(journals: Sequence[Journal]) -> Mapping[Place, Decimal]:
     return _sums(standing)
 
 
-def _sums(journals: Iterable[Journal]) -> dict[Place, Decimal]:
-    sums: dict[Place, Decimal] = defaultdict(lambda: ZERO)
+def _sums(journals: Iterable[Journal]) -> dict[Place, int]:
+    """Debits less credits in cents."""
+    sums: dict[Place, int] = defaultdict(int)
     for journal in journals:
         for line in journal.lines:
-            sums[journal.company_code, line.main_account, line.dimensions] += line.debit - line.credit
+            sums[journal.company_code, line.main_account, line.dimensions] += to_cents(line.debit - line.credit)
     return sums
 
 
-def _differences(
-    kind: str, words: str, sums: Mapping[Place, Decimal], expected: Mapping[Place, Decimal]
-) -> Iterable[Problem]:
+def _differences(kind: str, words: str, sums: Mapping[Place, int], expected: Mapping[Place, int]) -> Iterable[Problem]:
     for place in sorted({*sums, *expected}):
-        difference = abs(sums.get(place, ZERO) - expected.get(place, ZERO))
+        difference = sums.get(place, 0) - expected.get(place, 0)
         if difference:
             company_code, account, dimensions = place
             where = " ".join([account, *(f"{name} {value}" for name, value in dimensions)])
             yield _problem(
                 kind,
-                f"{words} {difference:,.2f} on account {where} in company code {company_code}.",
+                f"{words} {_words(difference)} on account {where} in company code {company_code}.",
                 company_code=company_code,
                 account=account,
-                amount=str(difference),
+                amount=str(from_cents(abs(difference))),
             )
 
 
@@ -106,6 +98,10 @@ def _reversals(journals: Sequence[Journal]) -> Iterable[Problem]:
             continue
         words = f"The accrual of {accrual.posting_date} and its reversal differ by"
         yield from _differences("reversal", words, _sums([accrual, reversal]), {})
+
+
+def _words(cents: int) -> str:
+    return f"{from_cents(abs(cents)):,.2f}"
 
 
 def _problem(kind: str, sentence: str, **facts: str) -> Problem:

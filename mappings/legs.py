@@ -115,6 +115,12 @@ def _role(kind: LineKind) -> _Role:
 
 _ROLES = {kind: _role(kind) for kind in LineKind}
 
+# Looked up once: a member of an enum costs as much as the rest of a step, and there are millions of steps.
+_EVERY_ROLE = tuple(_Role)
+_NET_PAY = _Role.NET_PAY
+_DEBIT, _CREDIT = Side.DEBIT, Side.CREDIT
+_ONE_SIDE = {kind: sides[0] for kind, sides in SIDES.items() if len(sides) == 1}
+
 
 class _Person:
     """The lines of one person, or of the company itself, turned into legs.
@@ -153,7 +159,7 @@ class _Person:
 
     def _amounts(self, lines: Sequence[PayrollLine]) -> dict[_Role, list[tuple[PayrollLine, int]]]:
         """Lines and their cents by role. A line of 0.00 needs no rule; net pay of 0.00 may still move between codes."""
-        amounts: dict[_Role, list[tuple[PayrollLine, int]]] = {role: [] for role in _Role}
+        amounts: dict[_Role, list[tuple[PayrollLine, int]]] = {role: [] for role in _EVERY_ROLE}
         for line in lines:
             try:
                 cents = to_cents(line.amount)
@@ -162,7 +168,7 @@ class _Person:
                 self.run.findings.append(Finding(FindingKind.DECIMALS, line, amount))
                 continue
             role = _ROLES[line.kind]
-            if cents or role == _Role.NET_PAY:
+            if cents or role is _NET_PAY:
                 amounts[role].append((line, cents))
         return amounts
 
@@ -202,20 +208,20 @@ class _Person:
 
     def _post_both_sides(self, line: PayrollLine, cents: int, job: str, company_code: str) -> None:
         """A cost and its debt: the credit stays in the company code of the debit, or in the one that pays for all."""
-        for code, part in self._post(line, cents, Side.DEBIT, job, company_code).items():
-            self._post(line, part, Side.CREDIT, job, self.run.paying_company_code or code, stays=True)
+        for code, part in self._post(line, cents, _DEBIT, job, company_code).items():
+            self._post(line, part, _CREDIT, job, self.run.paying_company_code or code, stays=True)
 
     def _post_memo(self, line: PayrollLine, cents: int, company_code: str) -> None:
         """A memo line is posted only if a rule with both sides catches it. Nobody pays it: it stays where it is."""
-        caught = self.run.catcher.catch(line, Side.DEBIT, line.job, company_code)
+        caught = self.run.catcher.catch(line, _DEBIT, line.job, company_code)
         if not (isinstance(caught, Uncaught) and caught.is_gap):
-            for code, part in self._post(line, cents, Side.DEBIT, line.job, company_code).items():
-                self._post(line, part, Side.CREDIT, line.job, code, stays=True)
+            for code, part in self._post(line, cents, _DEBIT, line.job, company_code).items():
+                self._post(line, part, _CREDIT, line.job, code, stays=True)
 
     def _post_one_side(self, line: PayrollLine, cents: int, codes: Shares[str]) -> None:
         """What follows the wages; a credit does not where one company code pays for all."""
-        (side,) = SIDES[line.kind]
-        if side == Side.CREDIT and self.run.paying_company_code:
+        side = _ONE_SIDE[line.kind]
+        if side is _CREDIT and self.run.paying_company_code:
             self._post(line, cents, side, line.job, self.run.paying_company_code, stays=True)
             return
         for code, part in codes.parts(cents):
@@ -231,7 +237,7 @@ class _Person:
             # The difference is found below, or lines are missing; whether a rule catches net pay is still to be learnt.
             left = {codes.keys[0]: cents} if cents else {}
         for code, balance in left.items():
-            self._post(line, balance, Side.CREDIT, line.job, code, stays=True)
+            self._post(line, balance, _CREDIT, line.job, code, stays=True)
 
     def _check(self, net_pay: Sequence[tuple[PayrollLine, int]], last_line: PayrollLine) -> None:
         """Whether the person balances in each company code, and is not asked to pay."""
@@ -254,13 +260,14 @@ class _Person:
         if isinstance(caught, Uncaught):
             self._report(line, side, caught)
             return {}
+        number, legs = line.number, self.run.legs
         reached: dict[str, int] = {}
-        for landing, part in caught.landings.parts(cents):
-            amounts = self.run.legs[landing]
-            amounts[line.number] = amounts.get(line.number, 0) + part
+        for landing, part in caught.parts(cents):
+            amounts = legs[landing]
+            amounts[number] = amounts.get(number, 0) + part
             code = landing.company_code
             reached[code] = reached.get(code, 0) + part
-            self.balance[code] += part if side is Side.DEBIT else -part
+            self.balance[code] += part if side is _DEBIT else -part
             if stays and code != company_code:
                 found = Finding(
                     FindingKind.COMPANY_CODE, line, line.amount, side, (caught.rule.name,), company_codes=(code,)

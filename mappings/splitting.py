@@ -73,9 +73,10 @@ def split_cents(cents: int, weights: Sequence[int]) -> list[int]:
     shares = [divmod(abs(cents) * weight, total) for weight in weights]
     parts = [floor for floor, _ in shares]
     missing = abs(cents) - sum(parts)
-    by_remainder = sorted(range(len(parts)), key=lambda position: (-shares[position][1], position))
-    for position in by_remainder[:missing]:
-        parts[position] += 1
+    if missing:
+        by_remainder = sorted(range(len(parts)), key=lambda position: (-shares[position][1], position))
+        for position in by_remainder[:missing]:
+            parts[position] += 1
     return [sign * part for part in parts]
 
 

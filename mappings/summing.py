@@ -8,10 +8,8 @@ sums are made here: nothing is split any more.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import partial
 
 from mappings.journal import ZERO, JournalLine
 from mappings.journal_text import JournalTexts
@@ -20,7 +18,7 @@ from mappings.payroll import LineKind, PayrollHeader, Side
 from mappings.policy import Lines, Policy
 from mappings.splitting import from_cents
 from mappings.table import fold
-from mappings.trace import Dimensions, LegKind, TraceRow
+from mappings.trace import Dimensions, LegKind, TraceBlock, TraceSource
 
 #: What Gusto withdraws from the bank by itself, as it stands on the statement.
 _WITHDRAWALS = {
@@ -29,9 +27,6 @@ _WITHDRAWALS = {
     LineKind.EMPLOYER_TAX: "taxes",
     LineKind.CHILD_SUPPORT: "child support",
 }
-
-#: Builds a row from its fields without a call of Python code: there are hundreds of thousands of them.
-_row = partial(tuple.__new__, TraceRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +102,6 @@ class Summing:
         self._has_clearing_detail = policy.clearing_detail
         self._texts = JournalTexts(header, policy)
         self._net_pay_employees = {line.number: line.employee for line in header.lines if line.kind == LineKind.NET_PAY}
-        # The same amount stands on two sides, in the journal and in its reversal: it is made once.
-        self._amounts: dict[int, Decimal] = {}
 
     def sums(self, groups: Iterable[LegGroup]) -> dict[str, list[Sum]]:
         """Legs summed up by company code, ascending: debits, then credits, each by account and dimensions."""
@@ -127,7 +120,7 @@ class Summing:
 
     def line(self, number: int, total: Sum) -> JournalLine:
         """The journal line of a sum that is not 0.00."""
-        amount = self._amount(abs(total.cents))
+        amount = from_cents(abs(total.cents))
         return JournalLine(
             number=number,
             main_account=total.main_account,
@@ -137,28 +130,16 @@ class Summing:
             text=self._text(total),
         )
 
-    def rows(self, total: Sum, journal: int | None, number: int) -> list[TraceRow]:
-        """One row per kind of leg, payroll line, rule and target, in this order."""
-        # Parts of one line that went apart by job and meet here again are one row.
-        met: dict[tuple[LegKind, str, int], list[LegGroup]] = defaultdict(list)
+    def block(self, total: Sum, journal: int | None, number: int) -> TraceBlock:
+        """The trace of a sum: what brought how much of which payroll line there."""
+        met: dict[tuple[LegKind, str, int], list[Mapping[int, int]]] = defaultdict(list)
         for group in total.groups:
             rule, target = (group.landing.rule.name, group.landing.target.position) if group.landing else ("", 0)
-            met[group.kind, rule, target].append(group)
-        rows: list[TraceRow] = []
-        place = (journal, total.company_code, total.main_account, total.dimensions, total.side)
-        for (kind, rule, target), groups in met.items():
-            rows += [
-                _row((*place, kind, line, rule, target, self._amount(cents), number))
-                for line, cents in _added_up(groups)
-            ]
-        rows.sort()
-        return rows
-
-    def _amount(self, cents: int) -> Decimal:
-        amount = self._amounts.get(cents)
-        if amount is None:
-            amount = self._amounts[cents] = from_cents(cents)
-        return amount
+            met[group.kind, rule, target].append(group.amounts)
+        sources = tuple(TraceSource(*key, tuple(portions)) for key, portions in met.items())
+        return TraceBlock(
+            journal, total.company_code, total.main_account, total.dimensions, total.side, number, sources
+        )
 
     def _detail(self, group: LegGroup) -> str:
         if group.landing is None:
@@ -192,14 +173,3 @@ def _is_owed(group: LegGroup) -> bool:
     if group.landing is None or group.landing.side == Side.CREDIT:
         return False
     return group.kind == LegKind.INTERIM or (group.kind == LegKind.ACCRUED and group.side == Side.CREDIT)
-
-
-def _added_up(groups: Sequence[LegGroup]) -> Iterable[tuple[int, int]]:
-    """The cents of each payroll line over all groups."""
-    if len(groups) == 1:
-        return groups[0].amounts.items()
-    amounts: dict[int, int] = {}
-    for group in groups:
-        for line, cents in group.amounts.items():
-            amounts[line] = amounts.get(line, 0) + cents
-    return amounts.items()

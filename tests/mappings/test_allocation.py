@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mappings.allocation import Allocation, LegKind, allocate, contra_rows
+from mappings.allocation import Allocation, LegKind, Trace, allocate
 from mappings.journal import JournalKind, posting_key, residual
 from mappings.payroll import SIDES, WAGES, LineKind, PayrollHeader, PayrollLine, Side
 from mappings.splitting import from_cents
@@ -644,7 +644,7 @@ def test_the_trace_leads_from_each_journal_line_to_payroll_lines_and_rules() -> 
         ("credit", (), "49.76", 5),
     ]
     assert {row.leg for row in allocation.trace} == {LegKind.NATURAL}
-    contra = contra_rows(allocation.trace, journal=1)
+    contra = Trace(block.contra(1) for block in allocation.trace.blocks)
     assert [
         (row.journal, row.side != original.side, row.leg, row.amount)
         for row, original in zip(contra, allocation.trace, strict=True)
@@ -683,7 +683,7 @@ def test_a_company_code_where_everything_cancels_has_no_journal_but_a_trace() ->
 
 def problems(allocation: Allocation) -> list[tuple[str, str, str]]:
     assert allocation.journals == ()
-    assert allocation.trace == ()
+    assert not allocation.trace
     return [(problem.code, problem.kind, problem.sentence) for problem in allocation.problems]
 
 
