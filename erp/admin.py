@@ -23,13 +23,13 @@ from unfold.decorators import display
 from audit import work
 from audit.admin import is_under_way
 from audit.exchange import ExchangeError
-from erp import posting as phases
-from erp import reversal
+from erp import decisions, reversal
 from erp.building import replay_run
 from erp.connector import CONNECTORS, connector_class
 from erp.journal_rows import journal_table
 from erp.models import Posting
 from erp.repairs import repair_of_posting, repair_of_run
+from erp.states import NotAllowed
 from erp.timeline import attempts_in_words, timeline
 from gusto.models import PayrollRun
 from mappings.journal import ZERO, JournalKind
@@ -365,7 +365,7 @@ class PostingAdmin(RoleAdmin):
             page = self._do(name, membership.tenant_id, posting_id, request.user.get_username(), reason) or page
         except Posting.DoesNotExist:
             raise Http404 from None
-        except phases.NotAllowed as refused:
+        except NotAllowed as refused:
             messages.error(request, refused.sentence)
         except ExchangeError as error:
             messages.error(request, f"{error.sentence} Nothing was changed.")
@@ -400,22 +400,22 @@ class PostingAdmin(RoleAdmin):
     def _do(self, name: str, tenant_id: UUID, posting_id: int, by: str, reason: str) -> str:
         """Act; returns the page to go to, empty = the posting's own. Raises what the phases raise."""
         if name == "void":
-            phases.void(tenant_id, posting_id, by, reason)
+            decisions.void(tenant_id, posting_id, by, reason)
             return ""
         with tenant_scope(tenant_id):
             posting = Posting.objects.get(pk=posting_id)
             if name == "approve":
                 if posting.approved_by == by and posting.state in MOVING:
                     return ""  # the second click of a double click
-                phases.approve(posting, by)
+                decisions.approve(posting, by)
             elif name == "withdraw":
-                phases.withdraw_approval(posting, by)
+                decisions.withdraw_approval(posting, by)
             elif name == "look":
                 work.enqueue("erp.post", str(posting.pk), tenant_id=tenant_id)
             elif name == "reverse":
                 return reverse("admin:erp_posting_change", args=[reversal.reverse(posting, by, reason).pk])
             elif name == "replay":
-                phases.replay(posting, by)
+                decisions.replay(posting, by)
                 if not posting.was_sent and posting.kind != JournalKind.REVERSAL.value:
                     # Its journal is built anew as another posting; the run's page outlives that.
                     return reverse("admin:gusto_payrollrun_change", args=[posting.payroll_run_id])

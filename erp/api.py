@@ -12,8 +12,9 @@ from rest_framework.exceptions import APIException, PermissionDenied, Validation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from erp import posting as phases
+from erp import decisions
 from erp.models import Posting, PostingLine
+from erp.states import NotAllowed
 from gusto.models import PayrollRun
 from tenants.middleware import membership_of
 from tenants.models import Role
@@ -119,8 +120,8 @@ class PostingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
             raise PermissionDenied("Only an approver may release a journal.")
         posting = self.get_object()
         try:
-            phases.approve(posting, request.user.get_username())
-        except phases.NotAllowed as refused:
+            decisions.approve(posting, request.user.get_username())
+        except NotAllowed as refused:
             raise Conflict(refused.sentence) from None
         posting.refresh_from_db()
         return Response(self.get_serializer(posting).data)

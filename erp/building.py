@@ -15,8 +15,8 @@ from audit.exchange import Misconfigured
 from erp.connector import CONNECTORS
 from erp.journals import problem_row, reason_of, rules_by_account, setup_problem, setup_problems, trace_of
 from erp.models import Posting, PostingLine, PostingTrace
-from erp.posting import of_life, release_configuration, release_or_approve
 from erp.reference import ensure_fresh
+from erp.states import of_life, release_configuration, release_or_approve
 from gusto.models import PayrollRun
 from gusto.payroll_run import header_of
 from gusto.tie_out import JournalPart, journal_tie_out, problems_of, row_of

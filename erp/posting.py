@@ -1,4 +1,4 @@
-"""The phases of a posting: approve, send, ask, read back. Order, retry and waiting are decided here and nowhere else.
+"""The phases of a posting: send, ask, read back. Order, retry and waiting are decided here and nowhere else.
 
 A phase is one short transaction; no network inside it. SENDING is saved before the first request leaves, and from then
 on the ERP is asked before anything is sent: find, then post only after `Absent`. An outcome that nobody knows is asked
@@ -11,13 +11,11 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from audit import trail, work
+from audit import work
 from audit.exchange import ExchangeError, Misconfigured, OutcomeUnknown, Rejected, TemporaryFailure
 from erp.connector import (
-    CONNECTORS,
     Absent,
     CannotTell,
     Connector,
@@ -27,13 +25,12 @@ from erp.connector import (
     Progress,
     connector_class,
 )  # fmt: skip
-from erp.journals import journal_of, problem_row, problems_of_journal, reason_of
+from erp.journals import journal_of, problems_of_journal, reason_of
 from erp.models import Posting, PostingAttempt
 from erp.reference import connector_of, ensure_fresh, settling_seconds
-from gusto.models import PayrollRun
-from mappings.journal import Journal, JournalKind, Problem
-from tenants.models import LegalEntity
-from tenants.scope import actor, tenant_scope
+from erp.states import block, label_of, lock, note, of_life
+from mappings.journal import Journal, JournalKind
+from tenants.scope import tenant_scope
 
 #: Unknown outcomes in a row before a person has to look: the ERP answers questions but never keeps what it is sent.
 UNKNOWN_OUTCOMES_MAX = 8
@@ -51,98 +48,6 @@ POLL_STEPS = (
 POLL_LAST = timedelta(hours=1)
 
 
-class NotAllowed(Exception):  # noqa: N818 - reads as what happened
-    """An action that the state or a rule forbids; the sentence says why, for the person who tried."""
-
-    @property
-    def sentence(self) -> str:
-        return str(self)
-
-
-# --- what people do -------------------------------------------------------------------------------------------------
-
-
-def approve(posting: Posting, by: str) -> None:
-    """Release a journal, inside a scope. Raises NotAllowed for the preparer and in any state but ALLOCATED."""
-    locked = _locked(posting.pk)
-    if locked.state != Posting.State.ALLOCATED:
-        raise NotAllowed(f"This journal is {locked.get_state_display().lower()} and cannot be approved.")
-    if by in locked.prepared_by:
-        raise NotAllowed("You prepared this journal. Someone else approves it.")
-    _approve(locked, by)
-
-
-def withdraw_approval(posting: Posting, by: str) -> None:
-    """Take an approval back before anything was sent, inside a scope."""
-    locked = _locked(posting.pk)
-    if locked.state != Posting.State.APPROVED:
-        raise NotAllowed("Only an approved journal that was not sent yet can be taken back.")
-    locked.state = Posting.State.ALLOCATED
-    locked.approved_by, locked.approved_at = "", None
-    locked.save(update_fields=["state", "approved_by", "approved_at"])
-    _record("posting.approval_withdrawn", locked, by=by)
-
-
-def replay(posting: Posting, by: str) -> None:
-    """Run a blocked posting again, inside a scope; safe by construction. What was never sent is built anew with the
-    approved mapping of its check date; what was sent is asked for first.
-    """
-    locked = _locked(posting.pk)
-    if locked.state not in {Posting.State.BLOCKED, Posting.State.ALLOCATED}:
-        raise NotAllowed(f"This journal is {locked.get_state_display().lower()}; only a waiting one can be replayed.")
-    _record("posting.replayed", locked, by=by)
-    if by and by not in locked.prepared_by:
-        locked.prepared_by = [*locked.prepared_by, by]
-        locked.save(update_fields=["prepared_by"])
-    if locked.was_sent:
-        if locked.reason == Posting.Reason.REMOVED:
-            # A person decided to send again what was taken out over there; the old number leads nowhere.
-            locked.progress, locked.document_number = {}, ""
-            locked.save(update_fields=["progress", "document_number"])
-        _resume_sending(locked)
-    elif locked.kind == JournalKind.REVERSAL.value:
-        _release(locked, problems_of_journal(locked, journal_of(locked)))
-    else:
-        work.enqueue("erp.allocate", str(locked.payroll_run_id), tenant_id=locked.tenant_id)
-
-
-def void(tenant_id: uuid.UUID, posting_id: int, by: str, reason: str) -> None:
-    """Give a posting up for good; outside any scope, because a sent one is asked for first. Raises NotAllowed while the
-    ERP holds anything of it or cannot say.
-    """
-    with tenant_scope(tenant_id):
-        posting = Posting.objects.get(pk=posting_id)
-        if posting.state not in {Posting.State.ALLOCATED, Posting.State.APPROVED, Posting.State.BLOCKED}:
-            raise NotAllowed(f"A journal that is {posting.get_state_display().lower()} cannot be given up.")
-        journal, was_sent = journal_of(posting), posting.was_sent
-        connection_id, progress = posting.connection_id, Progress(posting.progress, lambda values: None)
-    if was_sent:
-        with connector_of(
-            tenant_id, connection_id, about=journal.posting_key, company_code=journal.company_code
-        ) as connector:
-            found = connector.find_journal(journal, progress)
-        if not isinstance(found, Absent):
-            raise NotAllowed("The ERP holds this journal, or cannot say. It is not given up.")
-    with tenant_scope(tenant_id):
-        posting = _locked(posting_id)
-        if posting.state not in {Posting.State.ALLOCATED, Posting.State.APPROVED, Posting.State.BLOCKED}:
-            raise NotAllowed("This journal moved on meanwhile.")
-        give_up(posting, by, reason)
-
-
-def give_up(posting: Posting, by: str, reason: str) -> None:
-    """VOIDED, inside a scope, for a posting of which the ERP holds nothing."""
-    posting.state, posting.reason, posting.void_reason = Posting.State.VOIDED, "", reason[:300]
-    posting.save(update_fields=["state", "reason", "void_reason"])
-    _record("posting.voided", posting, by=by, reason=reason)
-    # What would have undone it has nothing to undo.
-    for reversal in posting.reversals.filter(was_sent=False).exclude(state=Posting.State.VOIDED):
-        give_up(reversal, by, reason)
-
-
-# --- the work item --------------------------------------------------------------------------------------------------
-
-
 def post(claim: work.Claim) -> work.Later | None:
     """Work item erp.post: bring one posting as far as it can go now."""
     assert claim.tenant_id is not None
@@ -157,7 +62,7 @@ def post(claim: work.Claim) -> work.Later | None:
             ensure_fresh(tenant_id, connection_id)
         except Misconfigured as error:
             with tenant_scope(tenant_id):
-                _block(_locked(posting_id), Posting.Reason.CONFIGURATION, error.sentence)
+                block(lock(posting_id), Posting.Reason.CONFIGURATION, error.sentence)
             return None
         with tenant_scope(tenant_id):
             waits = _start_sending(posting_id)
@@ -180,17 +85,17 @@ def post_exhausted(claim: work.Claim, sentence: str) -> None:
     with tenant_scope(claim.tenant_id):
         posting = Posting.objects.select_for_update().filter(pk=int(claim.ref)).first()
         if posting is not None and posting.state in {Posting.State.APPROVED, Posting.State.SENDING}:
-            _block(posting, Posting.Reason.EXHAUSTED, f"{sentence} It was tried {claim.attempts} times.")
+            block(posting, Posting.Reason.EXHAUSTED, f"{sentence} It was tried {claim.attempts} times.")
 
 
 def _start_sending(posting_id: int) -> work.Later | None:
     """APPROVED to SENDING, or BLOCKED where the reference data have changed, or wait for the run's other journals."""
-    posting = _locked(posting_id)
+    posting = lock(posting_id)
     if posting.state != Posting.State.APPROVED:
         return None
     problems = problems_of_journal(posting, journal_of(posting))
     if problems:
-        _block(posting, reason_of(problems), " ".join(problem.sentence for problem in problems), problems)
+        block(posting, reason_of(problems), " ".join(problem.sentence for problem in problems), problems)
         return None
     waits_for = _waits_for(posting)
     if waits_for is not None:
@@ -202,7 +107,7 @@ def _start_sending(posting_id: int) -> work.Later | None:
     posting.state = Posting.State.SENDING
     posting.sent_at = timezone.now()
     posting.save(update_fields=["state", "sent_at"])
-    _record("posting.sending", posting, system=_label(posting))
+    note("posting.sending", posting, system=label_of(posting))
     return None
 
 
@@ -230,32 +135,19 @@ def _is_contra(posting: Posting) -> bool:
     return posting.kind == JournalKind.REVERSAL.value and posting.sequence < 100
 
 
-def of_life(run: PayrollRun, sequence: int | None = None) -> QuerySet[Posting]:
-    """The postings that one processing of a run was allocated to, contra journals apart: the run's own sequence, and its
-    accruals at fiscal period ends, which carry sequence * 100 + k (`mappings.journal.period_end_sequence`).
-    """
-    own = run.sequence if sequence is None else sequence
-    own = own // 100 if own >= 100 else own
-    contra = Q(kind=JournalKind.REVERSAL.value, sequence=own)
-    found: QuerySet[Posting] = Posting.objects.filter(payroll_run=run).filter(
-        (Q(sequence=own) & ~contra) | Q(sequence__gte=own * 100, sequence__lt=(own + 1) * 100)
-    )
-    return found
-
-
 def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Later | None:
     """SENDING: ask, then send only what is proven absent or resume what is proven partial, then read back."""
     with tenant_scope(tenant_id):
-        posting = _locked(posting_id)
+        posting = lock(posting_id)
         if posting.state != Posting.State.SENDING:
             return None
         waits = _settle_unfinished(posting)
         if waits is not None:
             return waits
         if _unknown_outcomes(posting) >= UNKNOWN_OUTCOMES_MAX:
-            _block(
+            block(
                 posting, Posting.Reason.UNCLEAR,
-                f"{_label(posting)} gave no clear answer {UNKNOWN_OUTCOMES_MAX} times. "
+                f"{label_of(posting)} gave no clear answer {UNKNOWN_OUTCOMES_MAX} times. "
                 f"Look for reference {posting.posting_key} there.",
             )  # fmt: skip
             return None
@@ -269,23 +161,23 @@ def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
             answer = _act_on(tenant_id, posting_id, connector, journal, progress, found)
     except OutcomeUnknown as error:
         with tenant_scope(tenant_id):
-            posting = _locked(posting_id)
+            posting = lock(posting_id)
             posting.settles_at = timezone.now() + timedelta(seconds=_settling(posting))
             posting.sentence = "We sent the journal and got no clear answer. We ask the ledger before anything else."
             posting.save(update_fields=["settles_at", "sentence"])
         return work.Later(posting.settles_at, error.sentence)
     except Rejected as error:
         with tenant_scope(tenant_id):
-            _block(_locked(posting_id), Posting.Reason.REJECTED, error.sentence)
+            block(lock(posting_id), Posting.Reason.REJECTED, error.sentence)
         return None
     except Misconfigured as error:
         with tenant_scope(tenant_id):
-            _block(_locked(posting_id), Posting.Reason.CONFIGURATION, error.sentence)
+            block(lock(posting_id), Posting.Reason.CONFIGURATION, error.sentence)
         return None
     if answer is None:
         return None
     with tenant_scope(tenant_id):
-        return _entered(_locked(posting_id), answer)
+        return _entered(lock(posting_id), answer)
 
 
 def _act_on(
@@ -295,13 +187,13 @@ def _act_on(
     label = connector.label
     if isinstance(found, CannotTell):
         with tenant_scope(tenant_id):
-            _block(_locked(posting_id), Posting.Reason.UNCLEAR, found.sentence)
+            block(lock(posting_id), Posting.Reason.UNCLEAR, found.sentence)
         return None
     if isinstance(found, Absent) and found.was_known:
         with tenant_scope(tenant_id):
-            posting = _locked(posting_id)
+            posting = lock(posting_id)
             number = posting.document_number or str(progress.get("number", ""))
-            _block(
+            block(
                 posting, Posting.Reason.REMOVED,
                 f"We entered this journal in {label} before{f' as {number}' if number else ''}, and it is not there "
                 "any more. Nothing was sent again.",
@@ -312,15 +204,15 @@ def _act_on(
             return JournalReceipt(found.document_number, found.is_posted, found.line_count, found.debit, found.credit)
         if found.is_posted:
             with tenant_scope(tenant_id):
-                _block(
-                    _locked(posting_id), Posting.Reason.UNCLEAR,
+                block(
+                    lock(posting_id), Posting.Reason.UNCLEAR,
                     f"{label} posted {found.document_number} with {found.line_count} lines and debits of {found.debit:,.2f}; "
                     f"ours has {len(journal.lines)} lines and {journal.debit:,.2f}. {found.note}".strip(),
                 )  # fmt: skip
             return None
     progress.guard()
     with tenant_scope(tenant_id):
-        posting = _locked(posting_id)
+        posting = lock(posting_id)
         posting.was_sent = True
         posting.save(update_fields=["was_sent"])
     try:
@@ -343,7 +235,7 @@ def _take_out(
     if isinstance(found, Found) and not found.is_posted:
         _attempt(tenant_id, posting_id, "undo", lambda: connector.undo_journal(journal, progress))
         with tenant_scope(tenant_id):
-            _record("posting.undone", _locked(posting_id), system=connector.label)
+            note("posting.undone", lock(posting_id), system=connector.label)
     progress.clear()
 
 
@@ -361,17 +253,17 @@ def _look(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
     except Misconfigured as error:
         return work.Later(timezone.now() + POLL_LAST, error.sentence)
     with tenant_scope(tenant_id):
-        posting = _locked(posting_id)
+        posting = lock(posting_id)
         if posting.state != Posting.State.ENTERED:
             return None
         if isinstance(found, Absent):
-            _block(
+            block(
                 posting, Posting.Reason.REMOVED,
                 f"Journal {posting.document_number} was taken out of {connector.label}. Nothing was sent again.",
             )  # fmt: skip
             return None
         if isinstance(found, Found) and not found.is_complete:
-            _block(
+            block(
                 posting, Posting.Reason.UNCLEAR,
                 f"Journal {posting.document_number} was changed in {connector.label}: {found.line_count} lines, debits "
                 f"{found.debit:,.2f}, credits {found.credit:,.2f}; ours has {posting.line_count} lines and {posting.debit:,.2f}.",
@@ -383,74 +275,12 @@ def _look(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
         return work.Later(_next_look(posting))
 
 
-def look_now(posting: Posting) -> None:
-    """Ask the ERP at once ("Check now", "Ask the ledger now"), inside a scope."""
-    if posting.state == Posting.State.BLOCKED and posting.was_sent:
-        replay(posting, actor.get())
-        return
-    work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
-
-
-# --- transitions, each inside a scope -------------------------------------------------------------------------------
-
-
-def release_or_approve(posting: Posting) -> None:
-    """A freshly built journal without problems: approved by itself where the legal entity says so."""
-    entity = LegalEntity.objects.get(pk=posting.legal_entity_id)
-    if entity.approval == LegalEntity.Approval.AUTOMATIC:
-        _approve(posting, "")
-
-
-def _approve(posting: Posting, by: str) -> None:
-    posting.state = Posting.State.APPROVED
-    posting.approved_by, posting.approved_at = by, timezone.now()
-    posting.save(update_fields=["state", "approved_by", "approved_at"])
-    _record("posting.approved", posting, by=by)
-    work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
-
-
-def _release(posting: Posting, problems: list[Problem]) -> None:
-    """A blocked, never sent journal is looked at again: still blocked, or on its way."""
-    if problems:
-        _block(posting, reason_of(problems), " ".join(problem.sentence for problem in problems), problems)
-        return
-    posting.state, posting.reason, posting.sentence, posting.problems = Posting.State.ALLOCATED, "", "", []
-    posting.save(update_fields=["state", "reason", "sentence", "problems"])
-    _record("posting.released", posting, sentence="what it waited for is there")
-    release_or_approve(posting)
-
-
-def _resume_sending(posting: Posting) -> None:
-    posting.state, posting.reason, posting.sentence, posting.problems = Posting.State.SENDING, "", "", []
-    posting.settles_at = None
-    posting.save(update_fields=["state", "reason", "sentence", "problems", "settles_at"])
-    # A person or a repair started a new round: earlier unknown outcomes no longer count against it.
-    posting.attempts.filter(outcome="unknown").update(outcome="unknown, asked")
-    work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
-
-
-def release_configuration(posting: Posting) -> None:
-    """The connection works again, inside a scope: a posting blocked for it goes on where it stood."""
-    if posting.was_sent or posting.sent_at is not None:
-        _resume_sending(posting)
-    else:
-        _release(posting, problems_of_journal(posting, journal_of(posting)))
-
-
-def _block(posting: Posting, reason: str, sentence: str, problems: list[Problem] | None = None) -> None:
-    posting.state, posting.reason, posting.sentence = Posting.State.BLOCKED, reason, sentence
-    posting.problems = [problem_row(problem) for problem in problems or []]
-    posting.settles_at = None
-    posting.save(update_fields=["state", "reason", "sentence", "problems", "settles_at"])
-    _record("posting.blocked", posting, sentence=sentence)
-
-
 def _entered(posting: Posting, receipt: JournalReceipt) -> work.Later | None:
     """The ERP holds the journal: read back, so the figures are the ERP's own."""
     if receipt.line_count != posting.line_count or receipt.debit != posting.debit or receipt.credit != posting.credit:
-        _block(
+        block(
             posting, Posting.Reason.UNCLEAR,
-            f"{_label(posting)} holds {receipt.line_count} lines, debits {receipt.debit:,.2f} and credits {receipt.credit:,.2f}; "
+            f"{label_of(posting)} holds {receipt.line_count} lines, debits {receipt.debit:,.2f} and credits {receipt.credit:,.2f}; "
             f"ours has {posting.line_count} lines and {posting.debit:,.2f}.",
         )  # fmt: skip
         return None
@@ -459,7 +289,7 @@ def _entered(posting: Posting, receipt: JournalReceipt) -> work.Later | None:
     posting.settles_at, posting.sentence = None, ""
     posting.state = Posting.State.ENTERED
     posting.save(update_fields=["document_number", "entered_at", "settles_at", "sentence", "state"])
-    _record("posting.entered", posting, system=_label(posting), document_number=receipt.document_number)
+    note("posting.entered", posting, system=label_of(posting), document_number=receipt.document_number)
     for sister in of_life(posting.payroll_run, posting.sequence).filter(state=Posting.State.APPROVED):
         work.enqueue("erp.post", str(sister.pk), tenant_id=sister.tenant_id)
     life = posting.sequence // 100 or posting.sequence
@@ -477,21 +307,7 @@ def _posted(posting: Posting, document_number: str) -> None:
     posting.document_number = document_number
     posting.posted_at = timezone.now()
     posting.save(update_fields=["state", "document_number", "posted_at"])
-    _record("posting.posted", posting, document_number=document_number)
-
-
-# --- small parts ----------------------------------------------------------------------------------------------------
-
-
-def _locked(posting_id: int) -> Posting:
-    found: Posting = (
-        Posting.objects.select_for_update(of=("self",)).select_related("payroll_run", "connection").get(pk=posting_id)
-    )
-    return found
-
-
-def _label(posting: Posting) -> str:
-    return CONNECTORS[posting.connection.system][0]
+    note("posting.posted", posting, document_number=document_number)
 
 
 def _settling(posting: Posting) -> int:
@@ -567,10 +383,3 @@ def _end_attempt(tenant_id: uuid.UUID, row: PostingAttempt, outcome: str, senten
     with tenant_scope(tenant_id):
         row.outcome, row.sentence, row.finished_at = outcome, sentence, timezone.now()
         row.save(update_fields=["outcome", "sentence", "finished_at"])
-
-
-def _record(action: str, posting: Posting, by: str | None = None, **facts: Any) -> None:
-    trail.record(
-        action, subject="posting", subject_id=posting.posting_key, by=by, posting_key=posting.posting_key,
-        debit=f"{posting.debit:,.2f}", company_code=posting.company_code, lines=posting.line_count, **facts,
-    )  # fmt: skip

@@ -16,7 +16,7 @@ from audit import trail, work
 from erp.building import keep
 from erp.journals import journal_of, problems_of_journal, trace_rows
 from erp.models import Posting
-from erp.posting import NotAllowed, give_up, of_life, release_or_approve
+from erp.states import NotAllowed, give_up, of_life, release_or_approve
 from gusto.models import PayrollRun
 from mappings.chart import chart_of
 from mappings.journal import Journal, JournalKind, Problem, posting_key, reversed_journal

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from erp import posting as phases
-from erp import reference
+from erp import decisions, reference
 from erp.models import Posting
+from erp.states import NotAllowed
 from gusto.models import PayrollRun
 from mappings import tables
 from mappings.models import MappingTable
@@ -85,7 +85,7 @@ def test_a_suspended_account_is_found_before_anything_is_sent(world: World):
     world.d365.reference.change_account("6100", {"IsSuspended": "Yes"}, "")
     read_reference(world)
     with tenant_scope(world.tenant.id):
-        phases.approve(Posting.objects.get(), "dana")
+        decisions.approve(Posting.objects.get(), "dana")
     world.work()
     posting = world.posting(uuid)
     assert (posting.state, posting.reason) == ("blocked", "reference")
@@ -156,11 +156,11 @@ def test_nobody_approves_what_they_prepared(world: World):
     assert posting.prepared_by == ["bob"]
     assert world.journals() == []
     with tenant_scope(world.tenant.id):
-        with pytest.raises(phases.NotAllowed, match="You prepared this journal"):
-            phases.approve(Posting.objects.get(), "bob")
-        phases.approve(Posting.objects.get(), "dana")
-        with pytest.raises(phases.NotAllowed):
-            phases.approve(Posting.objects.get(), "erin")
+        with pytest.raises(NotAllowed, match="You prepared this journal"):
+            decisions.approve(Posting.objects.get(), "bob")
+        decisions.approve(Posting.objects.get(), "dana")
+        with pytest.raises(NotAllowed):
+            decisions.approve(Posting.objects.get(), "erin")
     world.work()
     world.holds_exactly(settled(world, uuid))
 
@@ -169,8 +169,8 @@ def test_an_approval_can_be_taken_back_before_it_is_sent(world: World):
     entity = world.entity(approval="person")
     uuid = paid(world, entity)
     with tenant_scope(world.tenant.id):
-        phases.approve(Posting.objects.get(), "dana")
-        phases.withdraw_approval(Posting.objects.get(), "dana")
+        decisions.approve(Posting.objects.get(), "dana")
+        decisions.withdraw_approval(Posting.objects.get(), "dana")
     world.work()
     assert world.posting(uuid).state == Posting.State.ALLOCATED
     assert world.journals() == []
@@ -180,7 +180,7 @@ def test_a_posting_is_given_up_only_while_the_erp_holds_nothing(world: World):
     entity = world.entity(approval="person")
     uuid = paid(world, entity)
     posting = world.posting(uuid)
-    phases.void(world.tenant.id, posting.pk, "bob", "paid by hand")
+    decisions.void(world.tenant.id, posting.pk, "bob", "paid by hand")
     assert world.posting(uuid).state == Posting.State.VOIDED
     world.hurry("erp.post")
     assert world.journals() == []
@@ -196,10 +196,10 @@ def test_a_sent_posting_is_asked_for_before_it_is_given_up(world: World):
     with tenant_scope(world.tenant.id):
         Posting.objects.filter(pk=posting.pk).update(state="blocked", reason="unclear", settles_at=None)
     world.server.faults.clear()
-    with pytest.raises(phases.NotAllowed, match="holds this journal"):
-        phases.void(world.tenant.id, posting.pk, "bob", "paid by hand")
+    with pytest.raises(NotAllowed, match="holds this journal"):
+        decisions.void(world.tenant.id, posting.pk, "bob", "paid by hand")
     with tenant_scope(world.tenant.id):
-        phases.replay(Posting.objects.get(), "bob")
+        decisions.replay(Posting.objects.get(), "bob")
     world.work()
     world.holds_exactly(settled(world, uuid))
 
@@ -215,7 +215,7 @@ def test_a_journal_that_somebody_deleted_is_noticed_and_not_sent_again(world: Wo
     world.hurry("erp.post")
     assert world.journals() == []
     with tenant_scope(world.tenant.id):
-        phases.replay(Posting.objects.get(), "bob")
+        decisions.replay(Posting.objects.get(), "bob")
     world.work()
     world.holds_exactly(settled(world, uuid))
 

@@ -11,8 +11,8 @@ import requests
 from django.db import connection
 
 from audit import trail
+from erp.decisions import replay
 from erp.models import Posting
-from erp.posting import replay
 from gusto.models import PayrollRun, WebhookEvent
 from mappings.journal import ZERO
 from tenants.scope import tenant_scope

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from erp import reversal
+from erp.decisions import approve, replay
 from erp.models import Posting
-from erp.posting import NotAllowed, approve, replay
+from erp.states import NotAllowed
 from gusto.models import PayrollRun
 from mappings.journal import ZERO
 from tenants.scope import tenant_scope

@@ -4,9 +4,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from erp import posting as phases
+from erp import decisions
 from erp.building import replay_run
 from erp.models import Posting
+from erp.states import NotAllowed
 from gusto.models import PayrollRun
 from tenants.models import Tenant
 from tenants.scope import actor, tenant_scope
@@ -42,8 +43,8 @@ class Command(BaseCommand):
         postings = Posting.objects.filter(posting_key=what).exclude(state=Posting.State.VOIDED)
         for posting in postings:
             try:
-                phases.replay(posting, NAME)
-            except phases.NotAllowed as refused:
+                decisions.replay(posting, NAME)
+            except NotAllowed as refused:
                 raise CommandError(f"{tenant.slug}: {refused.sentence}") from None
             self.stdout.write(f"{tenant.slug}: posting {what} is replayed.")
         runs = PayrollRun.objects.filter(payroll_uuid=what)
