@@ -8,10 +8,12 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 import requests
+from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from audit.exchange import TemporaryFailure
 from audit.models import AuditEntry, WorkItem
 from audit.trail import sentence
 from gusto import oauth
@@ -51,7 +53,7 @@ def said(browser: Client, query: dict[str, str]) -> str:
     answer = browser.get("/gusto/callback", query)
     assert answer.status_code == 302
     assert "code" not in answer["Location"]
-    return " ".join(str(message) for message in answer.wsgi_request._messages._queued_messages)
+    return " ".join(str(message) for message in get_messages(answer.wsgi_request)._queued_messages)
 
 
 def entries(tenant, action: str) -> list[str]:
@@ -292,7 +294,7 @@ def test_without_an_application_nothing_starts(tenant, alice, legal_entity):
     answer = browser.post(f"/gusto/connect/{legal_entity.pk}/")
     assert answer.status_code == 302
     assert answer["Location"] == f"/console/tenants/legalentity/{legal_entity.pk}/change/"
-    assert "no Gusto application" in " ".join(str(m) for m in answer.wsgi_request._messages)
+    assert "no Gusto application" in " ".join(str(m) for m in get_messages(answer.wsgi_request))
 
 
 def test_a_wrong_client_secret_is_said(application, gusto, tenant, alice, legal_entity):
@@ -332,7 +334,7 @@ def test_a_kill_after_the_first_use_loses_no_provisioned_grant(application, gust
     """The given token is dead from the first use on; what was stored before that goes on."""
     given = gusto.system.connect(gusto.company)["refresh_token"]
     gusto.fault(fault="lost_answer", path="token_info")
-    with pytest.raises(oauth.TemporaryFailure):
+    with pytest.raises(TemporaryFailure):
         oauth.connect_with_refresh_token(legal_entity, given)
     assert gusto.post_token(grant_type="refresh_token", refresh_token=given).status_code == 400
     assert oauth.connect_with_refresh_token(legal_entity, given) is True
@@ -344,7 +346,7 @@ def test_a_kill_after_the_first_use_loses_no_provisioned_grant(application, gust
 def test_a_lost_answer_to_a_provisioned_token_loses_nothing(application, gusto, tenant, legal_entity):
     given = gusto.system.connect(gusto.company)["refresh_token"]
     gusto.fault(fault="lost_answer", path="oauth/token")
-    with pytest.raises(oauth.TemporaryFailure):
+    with pytest.raises(TemporaryFailure):
         oauth.connect_with_refresh_token(legal_entity, given)
     assert oauth.connect_with_refresh_token(legal_entity, given) is True
 

@@ -7,6 +7,7 @@ import datetime
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import UniqueConstraint
 
 from mappings.models import MappingRule, MappingTable
 from tenants.models import Connection, LegalEntity
@@ -32,7 +33,7 @@ def test_every_unique_constraint_of_a_tenant_table_starts_with_the_tenant(db):
         if not issubclass(model, TenantModel):
             continue
         for constraint in model._meta.constraints:
-            if hasattr(constraint, "nulls_distinct"):
+            if isinstance(constraint, UniqueConstraint):
                 assert constraint.fields[0] == "tenant", f"{model._meta.label}: {constraint.name}"
         for field in model._meta.local_fields:
             assert not field.unique or field.primary_key or field.one_to_one, f"{model._meta.label}.{field.name}"

@@ -480,7 +480,7 @@ def test_tokens_have_the_published_body(d365):
         }
         form = set(published[version]["request"]["form"])
         assert form == {"grant_type", "client_id", "client_secret", "scope" if version == "v2" else "resource"}
-    asked = {
+    asked: dict[int, dict[str, str]] = {
         7000215: {"client_secret": "wrong"},
         700016: {"client_id": "11111111-1111-1111-1111-111111111111"},
         70011: {"scope": "nonsense"},
