@@ -14,7 +14,7 @@ FIRST ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint bench chaos lock chromium
+.PHONY: help demo run test lint bench chaos lock screenshots chromium
 
 help:
 	@echo 'make demo    a whole installation on this machine: sandbox, database, web, worker, two payrolls posted'
@@ -24,6 +24,7 @@ help:
 	@echo 'make lint    ruff, mypy and the import contracts'
 	@echo 'make bench   the figures of the benchmark'
 	@echo 'make chaos   phases x faults x kills from seeds (SEEDS=20)'
+	@echo 'make screenshots  take the pictures of docs/images anew'
 	@echo 'make lock    renew requirements.lock and requirements-dev.lock from pyproject.toml'
 
 demo: $(RUN)
@@ -48,6 +49,11 @@ bench: $(DEV)
 
 chaos: $(DEV)
 	MLC_CHAOS_FIRST=$(FIRST) MLC_CHAOS_SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos $(ARGS)
+
+# The README's picture is taken by a test, so that it cannot show what the product does not do.
+screenshots: $(DEV) chromium
+	DJANGO_ALLOW_ASYNC_UNSAFE=true MLC_PICTURES=docs/images \
+		$(BIN)/python -m pytest -m browser tests/connector_site/browser/test_pictures.py $(ARGS)
 
 lock: $(DEV)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \

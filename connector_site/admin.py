@@ -312,7 +312,10 @@ class LegalEntityAdmin(RoleAdmin):
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:  # fmt: skip
-        words = {"is_owner": has_role(request, OWNER), **ONE_SAVE}
+        entity = self.get_object(request, object_id) if object_id else None
+        title = entity.name if entity else "Add a legal entity"
+        crumbs = [("Legal entities", reverse("admin:tenants_legalentity_changelist")), (title, "")]
+        words = {"title": title, "crumbs": crumbs, "subtitle": None, "is_owner": has_role(request, OWNER), **ONE_SAVE}
         response: HttpResponse = super().changeform_view(
             request, object_id, form_url, {**(extra_context or {}), **words}
         )

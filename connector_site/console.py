@@ -58,6 +58,7 @@ class ConsoleSite(UnfoldAdminSite):
         context["tenant_note"] = _tenant_note(membership)
         context["other_tenants"] = _other_tenants(request, membership)
         context["roles_shown"] = ", ".join(Role(role).label for role in membership.roles) if membership else ""
+        context["site_favicons"] = [{"rel": "icon", "href": static("console/icon.svg"), "type": "image/svg+xml"}]
         # There is no site besides the console to look at.
         context["site_url"] = None
         return context

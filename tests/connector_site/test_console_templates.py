@@ -17,6 +17,7 @@ DIGESTS = {
     "admin/base.html": "2ce9250b3c649e3a",
     "admin/login.html": "13deb7765ce36659",
     "registration/logged_out.html": "cad8c8cf769b9e91",
+    "unfold/helpers/app_list.html": "6ab83ac498b2f50f",
     "unfold/helpers/command.html": "ae6ce324d8536613",
     "unfold/helpers/empty_results.html": "5f4727a37a99da76",
     "unfold/helpers/header_title.html": "b126ed2ab9ca1680",

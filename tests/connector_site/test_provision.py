@@ -16,6 +16,7 @@ from connector_site.provision_file import TABLES
 from gusto.models import CompanyRoute, GustoApplication
 from gusto.sandbox.system import GustoSandbox
 from mappings.models import Crosswalk, MappingRule, MappingTable
+from mappings.tables import policy_of
 from tenants.models import Connection, LegalEntity, Membership, Tenant, User, installation_tenant
 from tenants.scope import tenant_scope
 from tests.connector_site.conftest import ROOT
@@ -232,6 +233,43 @@ def test_a_change_under_the_date_of_an_approved_version_is_a_correction_beside_i
             for table in MappingTable.objects.all()
         }
     assert accounts == {1: ["6000"], 2: ["6010"]}
+
+
+POLICY = """
+credits = "paymaster"
+paying_company_code = "us01"
+due_from_account = "1350"
+due_to_account = "2350"
+straddle = "working_days"
+accrual_account = "2120"
+unpaid_holidays = [2026-11-26, 2026-07-03]
+clearing_detail = true
+ignored_payroll_types = []
+"""
+
+
+def test_a_file_says_the_whole_journal_policy(file):
+    with_policy = WHOLE.replace("valid_from = 2026-01-01\n", f"valid_from = 2026-01-01\n{POLICY}")
+    assert file(with_policy).changes[-1].endswith("version 1 written, 3 rows, version 1 approved")
+    assert file(with_policy).changes == ()
+    with tenant_scope(Tenant.objects.get(slug="acme").id):
+        policy = policy_of(MappingTable.objects.select_related("legal_entity").get())
+    assert (policy.paying_company_code, policy.due_from_account, policy.due_to_account) == ("us01", "1350", "2350")
+    assert [str(day) for day in policy.unpaid_holidays] == ["2026-07-03", "2026-11-26"]
+    assert (policy.clearing_detail, policy.ignored_payroll_types) == (True, ())
+
+
+def test_a_journal_policy_that_cannot_be_is_named(file):
+    wrong = POLICY.replace("2026-11-26", '"4 July"').replace("[]", '["manual"]')
+    assert mistakes(file(WHOLE.replace("valid_from = 2026-01-01\n", f"valid_from = 2026-01-01\n{wrong}"))) == {
+        '[[mapping_table]] 1, unpaid_holidays: "4 July" is no date. Write a holiday as 2026-01-31.',
+        '[[mapping_table]] 1, ignored_payroll_types: "manual" is no payroll type. '
+        "Choose from regular, off_cycle, external.",
+    }
+    missing = POLICY.replace('due_to_account = "2350"\n', "")
+    assert mistakes(file(WHOLE.replace("valid_from = 2026-01-01\n", f"valid_from = 2026-01-01\n{missing}"))) == {
+        "[[mapping_table]] 1, approved: One company code pays for all, and the journal policy names no due-to account."
+    }
 
 
 def test_without_approved_the_version_waits_for_an_approver(file):
