@@ -63,7 +63,7 @@ def run(text: str, **facts: object) -> PayrollHeader:
         "debit_date": date(2026, 6, 25),
         "lines": tuple(lines),
     }
-    return PayrollHeader(**(header | facts))  # type: ignore[arg-type]
+    return PayrollHeader(**(header | facts))
 
 
 def rules(text: str) -> tuple[Rule, ...]:
@@ -97,7 +97,7 @@ def table(rules_text: str = DEFAULT_RULES, crosswalk: str = "", **policy: object
         valid_from=date(2026, 1, 1),
         rules=rules(rules_text),
         crosswalk=tuple(CrosswalkEntry(*row) for row in rows(crosswalk)),
-        policy=Policy(**({"company_code": "US01"} | policy)),  # type: ignore[arg-type]
+        policy=Policy(**({"company_code": "US01"} | policy)),
     )
 
 
