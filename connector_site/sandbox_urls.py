@@ -25,13 +25,14 @@ from audit.sandbox import Sandbox, SandboxSystem, Store
 SYSTEMS: dict[str, str] = {
     "gusto": "gusto.sandbox.system.GustoSandbox",
     "d365": "erp.d365.sandbox.D365Sandbox",
+    "ifs": "erp.ifs.sandbox.IfsSandbox",
 }
 
 DEFAULT_PORT = 8100
 #: Where Gusto may send an owner back to, below the product's public address.
 CALLBACK_PATH = "/gusto/callback"
 
-DESCRIPTION = """Run a small Gusto and a small Dynamics 365 on this machine, over real HTTP, until Ctrl-C.
+DESCRIPTION = """Run a small Gusto, a small Dynamics 365 and a small IFS Cloud on this machine, over real HTTP, until Ctrl-C.
 
 They stand in for the outside systems: the product's own code signs in to them, reads payrolls, enters journals and is
 refused the way the vendors refuse. Only this machine can reach them. Nothing of the product's database is touched.
@@ -47,6 +48,8 @@ play (POST with curl; every address is below the one printed):
   /gusto/_sandbox/companies/COMPANY/payrolls       create a payroll, then .../payrolls/PAYROLL/process
   /d365/_sandbox/post-journals                     post every entered journal, as the accountant would
   /d365/_sandbox/ledger                            (GET) what the ledger holds
+  /ifs/_sandbox/gl-update                          update the general ledger with every approved voucher
+  /ifs/_sandbox/ledger                             (GET) what hold table and ledger hold
   /_sandbox/faults                                 the next answer is lost, slow, cut, 429, ...
 """
 
@@ -111,6 +114,7 @@ def build(
             **settings.get("gusto", {}),
         },
         "d365": {"seed": seed, "settings": settings.get("d365", {})},
+        "ifs": {"seed": seed, "settings": settings.get("ifs", {})},
     }
     return Sandbox(
         [sandbox_class(name)(Store(data / f"{name}.sqlite3"), **arguments.get(name, {})) for name in SYSTEMS], port

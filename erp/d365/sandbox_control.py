@@ -33,7 +33,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from audit.sandbox import Answer, Refused, Request
+from audit.sandbox import Answer, Request, controlled
 from erp.d365.sandbox_reference import DEFAULT_FORMAT, LEDGER_FORMAT
 
 if TYPE_CHECKING:
@@ -76,18 +76,6 @@ def add_control_routes(sandbox: D365Sandbox) -> None:
         sandbox.route(method, pattern, functools.partial(controlled, control))
     sandbox.route("GET", "/", controls.page)
     sandbox.route("POST", "/_sandbox/post-button", controls.post_button)
-
-
-def controlled(control: Control, request: Request, **arguments: str) -> Answer:
-    """Runs inside the store transaction of the request, which a 422 rolls back."""
-    try:
-        body = request.json() if request.body else {}
-        if not isinstance(body, dict):
-            raise ValueError("the body must be a JSON object")
-        result = control(body, **arguments)
-    except (ValueError, KeyError, TypeError) as error:
-        raise Refused(Answer(422, {"error": str(error)})) from None
-    return Answer(204) if result is None else Answer(200, result)
 
 
 class Controls:
