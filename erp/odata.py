@@ -67,8 +67,9 @@ def rows_of(document: Any) -> list[Row]:
     return rows
 
 
-def next_address(document: Any, asked: str) -> str:
-    """The address of the next page, or empty. Raises Misconfigured if it leads to another origin.
+def next_address(document: Any, asked: str, below: str = "") -> str:
+    """The address of the next page, or empty. Raises Misconfigured if it leads to another origin, or out of `below`
+    (the address of a service).
 
     The next request carries our token: an answer must not be able to send it elsewhere.
     """
@@ -76,12 +77,19 @@ def next_address(document: Any, asked: str) -> str:
     if not link:
         return ""
     found = urljoin(asked, str(link))
-    if _origin(found) != _origin(asked):
+    is_below = not below or urlsplit(found).path.startswith(urlsplit(below).path.rstrip("/") + "/")
+    if _origin(found) != _origin(asked) or not is_below:
         raise Misconfigured(
             f"{urlsplit(asked).hostname} sent us on to {urlsplit(found).netloc or 'nowhere'} for the next page. "
             "The address of the connection has to be the one that the system itself uses."
         )
     return found
+
+
+def _skipping(asked: str, count: int) -> str:
+    """The same question from row `count` on."""
+    plain = re.sub(r"&\$skip=\d+|(?<=\?)\$skip=\d+&?", "", asked)
+    return f"{plain}{'&' if '?' in plain else '?'}$skip={count}"
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
@@ -90,28 +98,44 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), parts.port or standard
 
 
-def all_rows(document: Any, asked: str, fetch: Callable[[str], Any]) -> list[Row]:
+def all_rows(
+    document: Any, asked: str, fetch: Callable[[str], Any], *, below: str = "", page_size: int = 0
+) -> list[Row]:
     """Every row of a collection whose first page is `document`; `fetch` reads one further page.
 
-    Raises TemporaryFailure where the pages go in a circle or do not add up to `@odata.count`, ValueError where a page
-    is no collection.
+    `page_size`: the $top that was asked for, where a server may fill a page and give no link; the rest is then asked
+    for by $skip. Raises TemporaryFailure where the pages go in a circle or do not add up to `@odata.count`, ValueError
+    where a page is no collection.
     """
-    rows = rows_of(document)
+    rows = page = rows_of(document)
     expected = document.get("@odata.count")
-    seen = {asked}
-    while link := next_address(document, asked):
+    first, seen = asked, {asked}
+    while link := next_address(document, asked, below) or (
+        _skipping(first, len(rows)) if page_size and len(page) >= page_size else ""
+    ):
+        is_skipping = "@odata.nextLink" not in document
         if link in seen:
             raise TemporaryFailure(
                 f"{urlsplit(asked).hostname} sent us to a page a second time. We try again by itself."
             )
         seen.add(link)
         document, asked = fetch(link), link
-        rows = rows + rows_of(document)
+        before, page = page, rows_of(document)
+        if is_skipping and page and page == before:
+            raise TemporaryFailure(
+                f"{urlsplit(asked).hostname} takes no $skip and gave the same rows again. We try again by itself."
+            )
+        rows = rows + page
     if expected is not None and int(expected) != len(rows):
         raise TemporaryFailure(
             f"{urlsplit(asked).hostname} announced {expected} rows and gave {len(rows)}. We try again by itself."
         )
     return rows
+
+
+def etag_of(row: Row) -> str:
+    """The ETag of a row as a condition for changing it; `*`, any state, where it has none."""
+    return str(row.get("@odata.etag") or "*")
 
 
 # ---------------------------------------------------------------------------------------------------------- errors
@@ -176,7 +200,7 @@ def error_body(content: bytes) -> ErrorBody | None:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request inside a $batch. `url` is absolute: that is the form seen in recorded traffic."""
+    """One request inside a $batch. `url` is absolute (recorded with Dynamics) or relative to the service (IFS)."""
 
     method: str
     url: str

@@ -18,6 +18,7 @@ from erp.odata import (
     batch_of_changeset,
     batch_of_reads,
     error_body,
+    etag_of,
     key,
     literal,
     next_address,
@@ -148,6 +149,35 @@ def test_pages_that_go_in_a_circle_end() -> None:
     page = {"value": [], "@odata.nextLink": "Rows?page=2"}
     with pytest.raises(TemporaryFailure, match="a second time"):
         all_rows(page, f"{ROOT}/Rows", lambda url: page)
+
+
+def test_a_next_page_stays_in_the_service_that_was_asked() -> None:
+    asked, below = f"{ROOT}/A.svc/Rows?$top=1", f"{ROOT}/A.svc"
+    assert next_address({"@odata.nextLink": "Rows?$skiptoken=1"}, asked, below) == f"{ROOT}/A.svc/Rows?$skiptoken=1"
+    for elsewhere in (f"{ROOT}/B.svc/Rows", f"{ROOT}/A.svc2/Rows", "../B.svc/Rows"):
+        with pytest.raises(Misconfigured):
+            next_address({"@odata.nextLink": elsewhere}, asked, below)
+
+
+def test_a_full_page_without_a_link_is_followed_by_what_comes_after_it() -> None:
+    asked: list[str] = []
+
+    def fetch(url: str) -> Any:
+        asked.append(url)
+        return {"value": [{"n": 3}, {"n": 4}] if url.endswith("$skip=2") else []}
+
+    first = {"value": [{"n": 1}, {"n": 2}]}
+    rows = all_rows(first, f"{ROOT}/Rows?$top=2", fetch, page_size=2)
+    assert [row["n"] for row in rows] == [1, 2, 3, 4]
+    assert asked == [f"{ROOT}/Rows?$top=2&$skip=2", f"{ROOT}/Rows?$top=2&$skip=4"]
+    assert all_rows({"value": [{"n": 1}]}, f"{ROOT}/Rows?$top=2", fetch, page_size=2) == [{"n": 1}]
+    with pytest.raises(TemporaryFailure, match="the same rows again"):
+        all_rows(first, f"{ROOT}/Rows?$top=2", lambda url: first, page_size=2)
+
+
+def test_a_row_without_an_etag_is_changed_in_any_state() -> None:
+    assert etag_of({"@odata.etag": 'W/"1"'}) == 'W/"1"'
+    assert etag_of({}) == "*"
 
 
 def test_what_is_no_collection_is_refused() -> None:
