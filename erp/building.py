@@ -10,6 +10,8 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import QuerySet
+
 from audit import trail, work
 from audit.exchange import Misconfigured
 from erp.connector import CONNECTORS
@@ -35,6 +37,10 @@ from tenants.secrets import sealed
 BUILDABLE = (Posting.State.ALLOCATED, Posting.State.BLOCKED)
 #: Reasons for which a run waits that a changed mapping or connection can end; a tie-out needs the payroll read again.
 REPAIRABLE = frozenset({"mapping", "configuration"})
+#: The same for a posting, which may wait for reference data as well.
+REPAIRABLE_POSTINGS = (
+    Posting.Reason.MAPPING, Posting.Reason.REFERENCE, Posting.Reason.PERIOD, Posting.Reason.CONFIGURATION,
+)  # fmt: skip
 
 
 def allocate_run(claim: work.Claim) -> work.Later | None:
@@ -43,7 +49,7 @@ def allocate_run(claim: work.Claim) -> work.Later | None:
     tenant_id, run_id = claim.tenant_id, int(claim.ref)
     with tenant_scope(tenant_id):
         run = PayrollRun.objects.select_related("legal_entity").filter(pk=run_id).first()
-        if run is None or not _may_be_built(run):
+        if run is None or not (_may_be_built(run) or _frozen(run).exists()):
             return None
         connection_id = run.legal_entity.erp_connection_id
         if connection_id is None:
@@ -53,7 +59,8 @@ def allocate_run(claim: work.Claim) -> work.Later | None:
         ensure_fresh(tenant_id, connection_id)
     except Misconfigured as error:
         with tenant_scope(tenant_id):
-            _block_run(PayrollRun.objects.get(pk=run_id), [setup_problem("connection", error.sentence)])
+            run = PayrollRun.objects.select_for_update(of=("self",)).get(pk=run_id)
+            _block_run(run, [setup_problem("connection", error.sentence)])
         return None
     with tenant_scope(tenant_id):
         build(run_id)
@@ -74,7 +81,11 @@ def allocate_exhausted(claim: work.Claim, sentence: str) -> None:
 def build(run_id: int) -> None:
     """Allocate a run and keep the result, inside a scope. One problem of allocation, and there is no journal at all."""
     run = PayrollRun.objects.select_for_update(of=("self",)).select_related("legal_entity").get(pk=run_id)
+    # Locked, so that nobody approves or sends one of them from here on.
+    list(of_life(run).select_for_update(of=("self",)).values_list("pk"))
     if not _may_be_built(run):
+        for posting in _frozen(run):
+            release_configuration(posting)
         return
     entity = run.legal_entity
     assert run.check_date is not None
@@ -238,10 +249,8 @@ def recheck(claim: work.Claim) -> work.Later | None:
         waiting = Posting.objects.select_for_update().filter(
             legal_entity_id=int(claim.ref),
             state=Posting.State.BLOCKED,
-            reason__in=[
-                Posting.Reason.MAPPING, Posting.Reason.REFERENCE, Posting.Reason.PERIOD, Posting.Reason.CONFIGURATION,
-            ],
-        )  # fmt: skip
+            reason__in=REPAIRABLE_POSTINGS,
+        )
         for posting in waiting:
             if posting.was_sent or posting.kind == JournalKind.REVERSAL.value:
                 release_configuration(posting)
@@ -264,6 +273,14 @@ def _may_be_built(run: PayrollRun) -> bool:
     return not live.exclude(state__in=BUILDABLE).exists() and not live.filter(was_sent=True).exists()
 
 
+def _frozen(run: PayrollRun) -> QuerySet[Posting]:
+    """Journals that wait for a repair while a sister is approved or sent already, so that the run cannot be built anew: each
+    goes on as it was frozen, once nothing speaks against it any more.
+    """
+    waiting = of_life(run).filter(state=Posting.State.BLOCKED, was_sent=False, reason__in=REPAIRABLE_POSTINGS)
+    return waiting if run.state == PayrollRun.State.READ else waiting.none()
+
+
 def _drop_unsent(run: PayrollRun) -> None:
     """Nothing of these journals left: they are built anew, and the audit trail keeps that they were there."""
     unsent = of_life(run).filter(state__in=BUILDABLE, was_sent=False)
@@ -272,6 +289,8 @@ def _drop_unsent(run: PayrollRun) -> None:
 
 
 def _block_run(run: PayrollRun, problems: list[Problem]) -> None:
+    if not _may_be_built(run):
+        return
     _drop_unsent(run)
     run.state, run.reason = PayrollRun.State.BLOCKED, reason_of(problems)
     run.sentence = " ".join(problem.sentence for problem in problems)

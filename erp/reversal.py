@@ -54,7 +54,8 @@ def withdraw(claim: work.Claim) -> work.Later | None:
 def _undo_life(run: PayrollRun, sequence: int, reason: str) -> bool:
     """Undo what one processing of a run was allocated to. True while something of it is still being sent."""
     is_sending = False
-    for posting in of_life(run, sequence).exclude(kind=JournalKind.REVERSAL.value):
+    # Locked, so that none of them begins to be sent while it is given up.
+    for posting in of_life(run, sequence).exclude(kind=JournalKind.REVERSAL.value).select_for_update(of=("self",)):
         match posting.state:
             case Posting.State.ALLOCATED | Posting.State.APPROVED:
                 give_up(posting, "", reason)

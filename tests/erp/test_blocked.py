@@ -17,7 +17,7 @@ from tenants.models import Connection
 from tenants.scope import tenant_scope
 from tests.erp.test_faults import settled
 from tests.erp.test_main_job import paid
-from tests.world import World
+from tests.world import DEPARTMENTS, World
 
 
 def read_reference(world: World) -> None:
@@ -110,6 +110,26 @@ def test_a_closed_period_is_said_and_waited_for(world: World):
     read_reference(world)
     world.work()
     world.holds_exactly(settled(world, uuid))
+
+
+def test_a_journal_goes_on_although_its_sister_was_approved_while_it_waited(world: World):
+    entity = world.entity(is_mapped=False)
+    codes = {name: ("us01", "us02")[number % 2] for number, name in enumerate(DEPARTMENTS)}
+    world.map(entity, company_codes=codes)
+    uuid = world.pay(entity)
+    check_date = world.check_date(uuid)
+    world.d365.reference.set_period("us02", check_date, "Closed")
+    read_reference(world)
+    world.hear(uuid)
+    world.work()
+    states = {posting.company_code: (posting.state, posting.reason) for posting in world.postings(uuid)}
+    assert states == {"us01": ("approved", ""), "us02": ("blocked", "period")}
+    assert world.journals() == []
+    world.d365.reference.set_period("us02", check_date, "Open")
+    read_reference(world)
+    world.hurry()
+    assert [posting.state for posting in world.postings(uuid)] == ["entered", "entered"]
+    world.holds_exactly(*world.postings(uuid))
 
 
 def test_totals_that_do_not_add_up_block_with_both_figures(world: World):
