@@ -160,13 +160,15 @@ class World:
     def map(
         self, entity: LegalEntity, *, without: tuple[str, ...] = (), valid_from: date = date(2025, 1, 1), version: int = 1,
         changed: dict[str, str] | None = None, by: str = "bob", company_codes: dict[str, str] | None = None,
+        accruals: dict[str, str] | None = None, **policy: Any,
     ) -> MappingTable:  # fmt: skip
         """An approved version; `without` leaves kinds out, `changed` replaces main accounts, `company_codes` sends the wages
-        of departments to company codes of their own (credits follow the wages).
+        of departments to company codes of their own (credits follow the wages). `accruals` gives the credits of a kind an
+        accrual account; `policy` are fields of the version.
         """
         with tenant_scope(self.tenant.id):
             table = MappingTable.objects.create(
-                legal_entity=entity, version=version, valid_from=valid_from, created_by=by, changed_by=[by]
+                legal_entity=entity, version=version, valid_from=valid_from, created_by=by, changed_by=[by], **policy
             )
             MappingRule.objects.bulk_create(
                 MappingRule(
@@ -178,6 +180,7 @@ class World:
                     main_account=(changed or {}).get(account, account),
                     dimensions=dimensions,
                     company_code="@department" if company_codes and kind == "earning" else "",
+                    accrual_account=(accruals or {}).get(kind, "") if side == "credit" else "",
                 )
                 for number, (kind, component, side, account, dimensions) in enumerate(_numbered(), 1)
                 if kind not in without
@@ -256,8 +259,14 @@ class World:
 
     def balances(self) -> dict[tuple[str, str], Decimal]:
         """Debits minus credits by company and account string over the whole far ledger, entered or posted."""
+        return self.balances_of({journal["Description"].rsplit(" ", 1)[-1] for journal in self.journals()})
+
+    def balances_of(self, posting_keys: set[str]) -> dict[tuple[str, str], Decimal]:
+        """The same of some journals only."""
         found: dict[tuple[str, str], Decimal] = {}
         for journal in self.journals():
+            if journal["Description"].rsplit(" ", 1)[-1] not in posting_keys:
+                continue
             for line in journal["lines"]:
                 key = journal["dataAreaId"], line["AccountDisplayValue"]
                 found[key] = found.get(key, Decimal()) + Decimal(line["DebitAmount"]) - Decimal(line["CreditAmount"])
