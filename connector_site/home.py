@@ -13,9 +13,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from audit.admin import chain
-from erp.admin import MOVING, TYPES, run_debits
 from erp.connector import CONNECTORS
 from erp.models import Posting
+from erp.pages import MOVING, TYPES, run_debits
 from erp.repairs import repair_of_run, summary
 from gusto.models import PayrollRun
 from mappings.models import MappingTable

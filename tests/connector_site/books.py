@@ -17,7 +17,7 @@ from django.utils import timezone
 from audit import trail
 from audit.models import Exchange
 from erp.models import Posting, PostingAttempt, PostingLine, PostingTrace, ReferenceSnapshot
-from gusto.models import PayrollRun
+from gusto.models import Employee, PayrollRun
 from mappings.models import (
     Crosswalk,
     Dimension,
@@ -42,6 +42,11 @@ LINES = [
 ACCOUNTS = {"6000": "Wages and salaries", "6100": "Employer payroll taxes", "2110": "Payroll clearing, Gusto"}
 TOTAL = Decimal("30000.00")
 CHECK_DATE = date(2026, 11, 13)
+#: What stands behind the journal lines: (journal line, component, employee, amount, rule without its mark).
+TRACE = [
+    (1, "Regular Hours", "ann", "8000.00", "R01"), (1, "Regular Hours", "ben", "9000.00", "R01"),
+    (1, "Overtime", "ben", "1000.00", "R01"), (2, "Regular Hours", "cleo", "9000.50", "R01"),
+]  # fmt: skip
 #: Must never be seen on any page.
 SECRET = "d365-secret-that-nobody-may-see"
 TOKEN = "gusto-token-that-nobody-may-see"
@@ -151,7 +156,21 @@ def _fill(tenant: Tenant, mark: str, posting_values: dict[str, Any]) -> Books:
         )
         for number, (account, center, debit, credit, text) in enumerate(LINES, 1)
     )  # fmt: skip
-    PostingTrace.objects.create(posting=posting, sealed=sealed(zlib.compress(json.dumps({"rows": []}).encode())))
+    rows = [
+        {
+            "journal_line": line, "main_account": "6000", "dimensions": [], "side": "debit", "leg": "natural", "line": 1,
+            "kind": "earning", "component": component, "employee": f"{low}-{who}", "employee_code": f"E-{who}",
+            "department": f"{mark} Production", "job": "", "rule": f"{mark}-{rule}", "target": 1, "amount": amount,
+        }
+        for line, component, who, amount, rule in TRACE
+    ]  # fmt: skip
+    PostingTrace.objects.create(posting=posting, sealed=sealed(zlib.compress(json.dumps({"rows": rows}).encode())))
+    Employee.objects.bulk_create(
+        Employee(
+            legal_entity=entity, employee_uuid=f"{low}-{who}", sealed_name=f"{who.capitalize()} of {mark}", read_at=now
+        )
+        for who in ("ann", "ben", "cleo")
+    )
     PostingAttempt.objects.create(posting=posting, step="find", started_at=now, finished_at=now, outcome="absent")
     exchange = Exchange.objects.create(
         system="d365", about=posting.posting_key, method="GET", host=f"{low}.operations.dynamics.com", path="/data/Ledgers",

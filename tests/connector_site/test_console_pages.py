@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit import work
+from audit.models import AuditEntry
 from connector_site.home import answer, recent_runs
 from gusto.models import PayrollRun
 from mappings.models import MappingTable
@@ -184,6 +185,60 @@ def test_a_journal_has_one_heading_one_main_and_table_scopes(acme, erin, client)
     assert page.count("<main") == 1
     assert 'href="#content"' in page
     assert '<th scope="col" class="amount">Debit</th>' in page
+
+
+def test_why_adds_up_to_the_line_and_names_the_rule(acme, bob, client):
+    client.force_login(bob)
+    assert "Why account" not in text_of(client.get(posting_page(acme)))
+    page = client.get(posting_page(acme), {"why": "1"})
+    text = text_of(page)
+    assert "Why account 6000?" in text
+    assert "Regular Hours Earning Rule Harbor-R01 Earning 2 17,000.00" in text
+    assert "Overtime Earning Rule Harbor-R01 Earning 1 1,000.00" in text
+    assert "Line total 2 18,000.00" in text
+    assert "Show the 2 employees behind this line" in text
+    (link,) = {
+        html.unescape(found) for found in re.findall(r'<a href="([^"]+)">Rule Harbor-R01', page.content.decode())
+    }
+    assert "Harbor-R01" in client.get(link).content.decode()
+
+
+def test_amounts_of_single_people_are_hidden_from_who_may_not_see_pay(acme, alice, client):
+    client.force_login(alice)
+    page = text_of(client.get(posting_page(acme), {"why": "1"}))
+    assert "17,000.00" not in page, "with the total it would tell the one of the other part"
+    assert "1,000.00" not in page.replace("18,000.00", "").replace("30,000.00", "")
+    assert "Employee amounts are hidden for your role." in page
+    people = reverse("admin:erp_posting_people", args=[acme.posting.pk, 1])
+    assert client.get(people).status_code == client.post(people).status_code == 404
+
+
+def test_a_look_at_people_is_recorded_and_not_kept(acme, bob, client):
+    client.force_login(bob)
+    people = reverse("admin:erp_posting_people", args=[acme.posting.pk, 1])
+    assert client.get(people).status_code == 405, "a link does not look"
+    with tenant_scope(acme.tenant.id):
+        assert not AuditEntry.objects.filter(action="posting.people_looked_up").exists()
+    response = client.post(people)
+    assert "Ann of Harbor E-ann Harbor Production 8,000.00 Ben of Harbor E-ben Harbor Production 10,000.00" in text_of(
+        response
+    )
+    assert "Line total 18,000.00" in text_of(response)
+    assert "no-store" in response["Cache-Control"]
+    with tenant_scope(acme.tenant.id):
+        entry = AuditEntry.objects.get(action="posting.people_looked_up")
+    assert (entry.actor, entry.subject_id, entry.facts["line"]) == ("bob", "HARBORKEY0001", 1)
+    assert "8000" not in str(entry.facts)
+    for nothing in ("99", "4"):
+        assert client.post(reverse("admin:erp_posting_people", args=[acme.posting.pk, nothing])).status_code == 404
+
+
+@pytest.mark.parametrize("asked", ["99", "-1", "x", "1 or 1=1", ""])
+def test_a_line_that_is_not_there_opens_nothing(acme, bob, client, asked):
+    client.force_login(bob)
+    response = client.get(posting_page(acme), {"why": asked})
+    assert response.status_code == 200
+    assert "Why account" not in text_of(response)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEntry, WorkItem
-from erp.admin import ACTIONS
+from erp.journal_pages import ACTIONS
 from erp.models import Posting
 from gusto.models import PayrollRun
 from tenants.models import Connection, LegalEntity, Membership

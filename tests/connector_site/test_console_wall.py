@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from erp.admin import ACTIONS
+from erp.journal_pages import ACTIONS
 from tenants.models import Membership
 from tenants.scope import TenantModel, tenant_scope
 from tests.connector_site.books import Books, books
@@ -85,6 +85,7 @@ def test_a_page_of_another_tenant_is_not_there(model, acme, borealis, as_charlie
 def foreign_addresses(acme: Books) -> Iterator[str]:
     for name in ACTIONS:
         yield reverse(f"admin:erp_posting_{name}", args=[acme.posting.pk])
+    yield reverse("admin:erp_posting_people", args=[acme.posting.pk, 1])
     yield reverse("admin:gusto_payrollrun_replay", args=[acme.run.pk])
     for name in ("test", "credentials", "reference"):
         yield reverse(f"admin:tenants_connection_{name}", args=[acme.erp.pk])
