@@ -24,7 +24,8 @@ from mappings.faults import (
     value_faults,
 )
 from mappings.journal import ZERO, Journal, Problem, residual
-from mappings.payroll import EMPLOYER_COSTS, WAGES, LineKind, Side
+from mappings.payroll import EMPLOYER_COSTS, SIDES, WAGES, LineKind, Side
+from mappings.policy import Journals, Straddle
 from mappings.table import COMPANY_CODE, Table, Target, defects, fold, looked_up
 
 __all__ = [
@@ -206,8 +207,42 @@ def _empty_crosswalks(table: Table) -> Iterator[Problem]:
         )
 
 
+def _nothing_to_settle(table: Table) -> Iterator[Problem]:
+    """Accrual and settlement without an accrual account would be a PAYROLL journal on the wrong date."""
+    waiting = [target for rule in table.rules for target in rule.credit if target.accrual_account]
+    if table.rules and table.policy.journals == Journals.ACCRUAL_SETTLEMENT and not waiting:
+        yield _mapping_problem(
+            "nothing_to_settle",
+            "The journal policy wants accrual and settlement, and no credit has an accrual account. "
+            "Give net pay and the taxes one.",
+        )
+
+
+def _credits_elsewhere(table: Table) -> Iterator[Problem]:
+    """Where one company code pays for all, every credit stays there; memo kinds are paid by nobody."""
+    payer = table.policy.credit_company_code
+    for rule in table.rules:
+        codes = {target.company_code for target in rule.credit} - {"", payer}
+        if payer and SIDES[rule.kind] and codes:
+            yield _mapping_problem(
+                "credit_company_code",
+                f"Rule {rule.name} names company code {', '.join(sorted(codes))} for a credit. Company code {payer} pays "
+                "for all, so every credit stays there. Leave the company code empty.",
+                rules=rule.name,
+                company_codes=", ".join(sorted(codes)),
+            )
+
+
 #: Every check on a table by itself, in the order in which its problems are shown.
-TABLE_CHECKS: tuple[TableCheck, ...] = (_no_rules, defects, ties, _one_sided, _empty_crosswalks)
+TABLE_CHECKS: tuple[TableCheck, ...] = (
+    _no_rules,
+    defects,
+    ties,
+    _one_sided,
+    _empty_crosswalks,
+    _nothing_to_settle,
+    _credits_elsewhere,
+)
 
 
 # A mapping table against the ledger
@@ -243,8 +278,46 @@ def _table_crosswalk(table: Table, chart: Chart, system_label: str) -> Iterator[
                 yield fault.problem()
 
 
+def _table_policy(table: Table, chart: Chart, system_label: str) -> Iterator[Problem]:
+    """The accounts of the journal policy, in every company code where they may be needed."""
+    policy = table.policy
+    codes = sorted(company_codes_of(table) & chart.company_codes)
+    others = [code for code in codes if code != policy.paying_company_code]
+    faults: list[Fault] = []
+    if policy.straddle != Straddle.NONE:
+        for code in codes:
+            faults += _policy_account_faults(chart, system_label, code, policy.accrual_account, "")
+    if policy.has_paymaster:
+        affiliate = policy.affiliate_dimension
+        for code in others:
+            faults += _policy_account_faults(chart, system_label, code, policy.due_to_account, affiliate)
+        if others and policy.paying_company_code in codes:
+            faults += _policy_account_faults(
+                chart, system_label, policy.paying_company_code, policy.due_from_account, affiliate
+            )
+        if affiliate and others:
+            faults += dimension_faults(chart, system_label, affiliate)
+            for code in others:
+                faults += value_faults(chart, system_label, policy.paying_company_code, affiliate, code, chart.on_date)
+                faults += value_faults(chart, system_label, code, affiliate, policy.paying_company_code, chart.on_date)
+    for fault in dict.fromkeys(faults):
+        yield replace(fault, sentence=f"{fault.sentence} The journal policy needs it.", uses="").problem()
+
+
+def _policy_account_faults(
+    chart: Chart, system_label: str, company_code: str, number: str, dimension: str
+) -> Iterator[Fault]:
+    yield from account_faults(chart, system_label, company_code, number, chart.on_date)
+    yield from dimension_set_faults(chart, system_label, company_code, number, [dimension] if dimension else [])
+
+
 #: Every check on a table against reference data.
-TABLE_REFERENCE_CHECKS: tuple[TableReferenceCheck, ...] = (_table_company_codes, _table_targets, _table_crosswalk)
+TABLE_REFERENCE_CHECKS: tuple[TableReferenceCheck, ...] = (
+    _table_company_codes,
+    _table_targets,
+    _table_crosswalk,
+    _table_policy,
+)
 
 
 def check_table(table: Table, chart: Chart | None = None, system_label: str = "") -> list[Problem]:
@@ -272,7 +345,9 @@ def company_codes_of(table: Table) -> set[str]:
         if target.company_code and not looked_up(target.company_code)
     }
     crosswalked = {entry.target_value for entry in table.crosswalk if fold(entry.target) == COMPANY_CODE}
-    return {code for code in (table.policy.company_code, *named, *crosswalked) if code}
+    return {
+        code for code in (table.policy.company_code, table.policy.credit_company_code, *named, *crosswalked) if code
+    }
 
 
 def target_faults(
@@ -321,6 +396,8 @@ def crosswalk_faults(table: Table, target: str, target_value: str, chart: Chart,
 
 def _landing_codes(table: Table, kind: LineKind, side: Side, target: Target) -> list[str]:
     """Company codes where a target may land: its own, those of the crosswalk, the default, or wherever wages go."""
+    if table.policy.has_paymaster and side == Side.CREDIT and SIDES[kind]:
+        return [table.policy.paying_company_code]
     source = looked_up(target.company_code)
     if source:
         return sorted(

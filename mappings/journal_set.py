@@ -94,9 +94,11 @@ def _reversals(journals: Sequence[Journal]) -> Iterable[Problem]:
             continue
         accrual = by_key.get(reversal.reverses)
         if accrual is None or accrual.posting_date >= reversal.posting_date:
-            yield _problem("reversal", f"The reversal of {reversal.posting_date} undoes no accrual before it.")
+            yield _problem(
+                "reversal", f"The reversal of {reversal.posting_date:%-d %b %Y} undoes no accrual before it."
+            )
             continue
-        words = f"The accrual of {accrual.posting_date} and its reversal differ by"
+        words = f"The accrual of {accrual.posting_date:%-d %b %Y} and its reversal differ by"
         yield from _differences("reversal", words, _sums([accrual, reversal]), {})
 
 

@@ -136,7 +136,7 @@ def _missing_period(day: date) -> Problem:
         code="period",
         kind="missing_period",
         sentence=(
-            f"No fiscal period is known for {day}, so the pay period cannot be shared over its fiscal periods. "
+            f"No fiscal period is known for {day:%-d %b %Y}, so the pay period cannot be shared over its fiscal periods. "
             "Nothing was sent."
         ),
         facts=(("date", day.isoformat()),),
@@ -145,7 +145,7 @@ def _missing_period(day: date) -> Problem:
 
 
 def _cannot_share(header: PayrollHeader, of_days: int, ends: int) -> Problem:
-    period = f"The pay period {header.period_start} to {header.period_end}"
+    period = f"The pay period {header.period_start:%-d %b %Y} to {header.period_end:%-d %b %Y}"
     reason = f"crosses {ends} fiscal period ends, {PERIOD_ENDS_MAX} are possible" if of_days else "has no working day"
     return Problem(
         code="configuration",

@@ -48,6 +48,7 @@ __all__ = [
     "Target",
     "adds_up",
     "choose_version",
+    "criterion_words",
     "defects",
     "describe_rule",
     "fold",
@@ -291,7 +292,14 @@ def describe_rule(rule: Rule) -> str:
     return " ".join(parts)
 
 
+def criterion_words(criterion: str) -> str:
+    """A criterion as finance says it: `off-cycle reason`."""
+    return _CRITERION_WORDS.get(criterion, criterion)
+
+
 _CRITERION_WORDS = {
+    "employee_code": "employee code",
+    "custom_field": "custom field",
     "compensation_level": "compensation level",
     "off_cycle_reason": "off-cycle reason",
     "payroll_type": "payroll type",
@@ -306,7 +314,7 @@ def _described_criteria(criteria: Criteria) -> Iterator[str]:
         elif criterion == "custom_field":
             yield f'{value[0]} "{value[1]}"'
         else:
-            yield f'{_CRITERION_WORDS.get(criterion, criterion)} "{value}"'
+            yield f'{criterion_words(criterion)} "{value}"'
 
 
 def _described_target(target: Target) -> str:

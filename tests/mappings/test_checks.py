@@ -13,7 +13,8 @@ from mappings.checks import check_journal, check_table, company_codes_of
 from mappings.journal import Journal, JournalKind, JournalLine
 from mappings.models import Dimension, DimensionValue, FiscalPeriod, MainAccount
 from mappings.payroll import LineKind
-from mappings.table import Criteria, CrosswalkEntry, Policy, Rule, Table, Target
+from mappings.policy import Credits, Journals, Policy, Straddle
+from mappings.table import Criteria, CrosswalkEntry, Rule, Table, Target
 from tenants import credentials
 from tenants.models import Connection
 from tenants.scope import tenant_scope
@@ -360,6 +361,83 @@ def test_a_table_without_a_company_code_or_rules():
 def test_what_the_ledger_has_against_a_table(rules, sentence):
     problems = check_table(table(*rules), CHART, LEDGER)
     assert [(problem.code, problem.sentence) for problem in problems] == [("reference", sentence)]
+
+
+PAYMASTER = Policy(
+    "1000",
+    credits=Credits.PAYMASTER,
+    paying_company_code="1000",
+    due_from_account="1350",
+    due_to_account="2110",
+    affiliate_dimension="Department",
+)
+MILLS = Rule("R06", LineKind.REIMBURSEMENT, debit=(target("6400", company_code="2000"),))
+
+
+@pytest.mark.parametrize(
+    ("policy", "rules", "kind", "sentence"),
+    [
+        (
+            Policy("1000", journals=Journals.ACCRUAL_SETTLEMENT),
+            [],
+            "nothing_to_settle",
+            "The journal policy wants accrual and settlement, and no credit has an accrual account. "
+            "Give net pay and the taxes one.",
+        ),
+        (
+            PAYMASTER,
+            [Rule("R04", LineKind.BENEFIT_DEDUCTION, credit=(target("2150", company_code="2000"),))],
+            "credit_company_code",
+            "Rule R04 names company code 2000 for a credit. Company code 1000 pays for all, so every credit stays there. "
+            "Leave the company code empty.",
+        ),
+        (
+            replace(PAYMASTER, due_to_account=""),
+            [],
+            "policy",
+            "One company code pays for all, and the journal policy names no due-to account.",
+        ),
+        (
+            Policy("1000"),
+            [Rule("R01", LineKind.EARNING, debit=(target(accrual_account="2120"),))],
+            "rule",
+            "Rule R01: only a credit waits on an accrual account, a debit does not.",
+        ),
+    ],
+)
+def test_a_journal_policy_that_the_rules_do_not_fit(policy, rules, kind, sentence):
+    problems = check_table(replace(table(*rules), policy=policy))
+    assert [(problem.kind, problem.sentence) for problem in problems] == [(kind, sentence)]
+
+
+def test_the_credits_of_memo_kinds_may_be_anywhere_since_nobody_pays_them():
+    car = Rule("R07", LineKind.IMPUTED, debit=(target("6200"),), credit=(target("6400", company_code="2000"),))
+    assert check_table(replace(table(car), policy=PAYMASTER)) == []
+
+
+def test_what_the_ledger_has_against_the_accounts_of_the_policy():
+    """The payer needs the due-from account, every other company code the due-to account, each with its affiliate."""
+    assert sentences(check_table(replace(table(MILLS), policy=PAYMASTER), CHART, LEDGER)) == [
+        "Account 1350 does not exist in IFS Cloud, company code 1000. The journal policy needs it. Closest: 6130 New shop.",
+        "Department 2000 does not exist in IFS Cloud, company code 1000. The journal policy needs it.",
+        "Department 1000 does not exist in IFS Cloud, company code 2000. The journal policy needs it.",
+    ]
+    alone = replace(table(WAGES), policy=PAYMASTER)
+    assert check_table(alone, CHART, LEDGER) == [], "one company code owes itself nothing"
+
+
+def test_the_accrual_account_is_needed_wherever_cost_may_land():
+    policy = Policy("1000", straddle=Straddle.CALENDAR_DAYS, accrual_account="6400")
+    assert sentences(check_table(replace(table(WAGES, MILLS), policy=policy), CHART, LEDGER)) == [
+        "Account 6400 does not exist in IFS Cloud, company code 1000. The journal policy needs it. Closest: 6000 Wages."
+    ]
+
+
+def test_the_paying_company_code_is_one_of_the_table():
+    policy = replace(PAYMASTER, paying_company_code="3000")
+    assert company_codes_of(replace(table(MILLS), policy=policy)) == {"1000", "2000", "3000"}
+    found = sentences(check_table(replace(table(WAGES), policy=policy), CHART, LEDGER))
+    assert found[0] == "IFS Cloud has no main account in company code 3000. Closest: 1000."
 
 
 def test_a_fault_of_several_rules_is_one_problem():
