@@ -14,9 +14,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from mappings.models import MappingTable
+from mappings.policy_values import CHOICES, FLAGS, LISTS, NAMES, TEXTS, stored_value
 from mappings.table_csv import CROSSWALK_COLUMNS, MAPPING_COLUMNS, MAPPING_COLUMNS_OPTIONAL
-from mappings.tables import POLICY_FIELDS
 from tenants.models import LegalEntity, Role
 
 
@@ -96,7 +95,10 @@ TABLES: dict[str, tuple[Key, ...]] = {
         Key("crosswalk", list),
         Key("mapping_csv"),
         Key("crosswalks_csv"),
-        *(Key(name, choices=_choices(MappingTable, name)) for name in POLICY_FIELDS),
+        *(Key(name, choices=tuple(choices)) for name, choices in CHOICES.items()),
+        *(Key(name) for name in TEXTS),
+        *(Key(name, bool) for name in FLAGS),
+        *(Key(name, list) for name in LISTS),
         Key("approved", bool),
     ),
 }
@@ -231,6 +233,11 @@ def _has_kind(value: Any, kind: type) -> bool:
 def _mapping_mistakes(entry: Entry) -> list[Mistake]:
     """Rules stand in the file or in a CSV, never both; a CSV brings its dates with it."""
     mistakes = []
+    for name in (name for name in NAMES if name in entry.values):
+        try:
+            stored_value(name, entry[name])
+        except ValueError as error:
+            mistakes.append(entry.mistake(name, str(error)))
     if "mapping_csv" in entry.values:
         for name in ("valid_from", "rule", "crosswalk"):
             if name in entry.values:

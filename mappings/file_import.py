@@ -24,6 +24,7 @@ from audit import trail
 from mappings.checks import crosswalk_faults, target_faults
 from mappings.faults import company_code_faults
 from mappings.models import Crosswalk, MappingRule, MappingTable
+from mappings.policy_values import stored_value
 from mappings.sheets import ROWS_MAX
 from mappings.table import Table, looked_up
 from mappings.table_csv import (
@@ -93,7 +94,7 @@ class VersionPlan:
     """The newest version of this date, draft or approved, else the approved version that is in force on it."""
     mapping_rows: tuple[MappingRow, ...] | None
     crosswalk_rows: tuple[CrosswalkRow, ...] | None
-    policy: tuple[tuple[str, str], ...] = ()
+    policy: tuple[tuple[str, str | bool], ...] = ()
 
     @property
     def target(self) -> MappingTable:
@@ -201,7 +202,7 @@ def import_csv(
     crosswalks_text: str | None,
     by: str,
     source: str,
-    policy: Mapping[str, str] | None = None,
+    policy: Mapping[str, object] | None = None,
 ) -> ImportOutcome:
     """Read mapping.csv and crosswalks.csv into drafts of a legal entity: all versions, or none and every mistake.
 
@@ -209,13 +210,11 @@ def import_csv(
     installation itself; `source` names the file in the audit trail. `policy` sets policy fields of every version. The
     same file again changes nothing. Raises ValueError for a policy that does not exist.
     """
-    for name, value in (policy or {}).items():
-        if value not in tuple(POLICY_FIELDS.get(name, ())):
-            raise ValueError(f'The journal policy has no {name} "{value}".')
+    stored = {name: stored_value(name, value) for name, value in (policy or {}).items()}
     with transaction.atomic():
         # Two imports for one legal entity would each make a draft of the same date: the second waits here.
         LegalEntity.objects.select_for_update(no_key=True).get(pk=legal_entity.pk)
-        judged = judge(legal_entity, mapping_text, crosswalks_text, policy)
+        judged = judge(legal_entity, mapping_text, crosswalks_text, stored)
         if judged.errors:
             return ImportOutcome(errors=judged.errors)
         plans = [_of_what_is_approved(plan) for plan in judged.plans]
@@ -257,7 +256,7 @@ def judge(
     legal_entity: LegalEntity,
     mapping_text: str | None,
     crosswalks_text: str | None,
-    policy: Mapping[str, str] | None = None,
+    policy: Mapping[str, str | bool] | None = None,
 ) -> Judged:
     """Read files without writing anything. None = this file is not given; an empty crosswalks text = no crosswalk."""
     mapping_rows: list[MappingRow] | None = None
@@ -283,7 +282,7 @@ def _plans(
     legal_entity: LegalEntity,
     mapping_rows: Sequence[MappingRow] | None,
     crosswalk_rows: Sequence[CrosswalkRow] | None,
-    policy: tuple[tuple[str, str], ...],
+    policy: tuple[tuple[str, str | bool], ...],
 ) -> list[VersionPlan]:
     dates = {row.valid_from for row in mapping_rows or ()} | {row.valid_from for row in crosswalk_rows or ()}
     return [

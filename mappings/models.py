@@ -7,15 +7,47 @@ ERP's reference data, refreshed by `erp.reference`.
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from mappings.payroll import LineKind, Side
+from mappings.policy import HEADER_NAMES, LINE_NAMES
+from mappings.policy_values import LENGTHS_MAX, NAME_LENGTH_MAX, stored_value
+from mappings.text_template import LENGTH_MAX, template_faults
 from tenants.models import Connection, LegalEntity
 from tenants.scope import TenantModel
 
 KINDS = [(kind.value, kind.value.replace("_", " ").capitalize()) for kind in LineKind]
 SIDES = [(side.value, side.value.capitalize()) for side in Side]
+
+
+def valid_holidays(value: str) -> None:
+    _check_value("unpaid_holidays", value)
+
+
+def valid_payroll_types(value: str) -> None:
+    _check_value("ignored_payroll_types", value)
+
+
+def valid_header_text(value: str) -> None:
+    _check_template(value, HEADER_NAMES)
+
+
+def valid_line_text(value: str) -> None:
+    _check_template(value, LINE_NAMES)
+
+
+def _check_value(name: str, value: str) -> None:
+    try:
+        stored_value(name, value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def _check_template(value: str, known: tuple[str, ...]) -> None:
+    if faults := [f"{fault[:1].upper()}{fault[1:]}" for fault in template_faults(value, known)]:
+        raise ValidationError(faults)
 
 
 class MappingTable(TenantModel):
@@ -30,7 +62,7 @@ class MappingTable(TenantModel):
     valid_from = models.DateField(help_text="The first check date that this version serves.")
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT, editable=False)
     note = models.CharField(max_length=200, blank=True)
-    # Policy. Values that this version of the product cannot do yet are refused by name when a journal is built.
+    # Policy: names and values are those of `mappings.policy_values`; what contradicts itself is refused before approval.
     posting_date = models.CharField(
         max_length=12,
         default="check_date",
@@ -55,7 +87,67 @@ class MappingTable(TenantModel):
             ("working_days", "Working days"),
         ],
     )
-    lines = models.CharField(max_length=10, default="summary", choices=[("summary", "By account and dimensions")])
+    lines = models.CharField(
+        max_length=10,
+        default="summary",
+        choices=[
+            ("summary", "By account and dimensions"),
+            ("department", "Also by department"),
+            ("employee", "Also by employee: shows in the ledger what each one is paid"),
+        ],
+    )
+    paying_company_code = models.CharField(
+        max_length=NAME_LENGTH_MAX,
+        blank=True,
+        help_text="Where one pays for all: the company code whose bank account Gusto debits.",
+    )
+    due_from_account = models.CharField(
+        max_length=NAME_LENGTH_MAX, blank=True, help_text="In the paying company code: what the others owe it."
+    )
+    due_to_account = models.CharField(
+        max_length=NAME_LENGTH_MAX, blank=True, help_text="In every other company code: what it owes the paying one."
+    )
+    affiliate_dimension = models.CharField(
+        max_length=NAME_LENGTH_MAX,
+        blank=True,
+        help_text="The dimension that names the other company code; empty = there is none.",
+    )
+    accrual_account = models.CharField(
+        max_length=NAME_LENGTH_MAX,
+        blank=True,
+        help_text="Credit of a month-end accrual: pay that is owed for work done.",
+    )
+    straddle_off_cycle = models.BooleanField(
+        "Month-end accrual of off-cycle runs", default=False, help_text="A bonus belongs to its date: usually not."
+    )
+    unpaid_holidays = models.CharField(
+        max_length=LENGTHS_MAX["unpaid_holidays"],
+        blank=True,
+        validators=[valid_holidays],
+        help_text="Days from Monday to Friday that nobody is paid for, as 2026-11-27. A paid holiday is a working day.",
+    )
+    clearing_detail = models.BooleanField(
+        default=False, help_text="Net pay, taxes and child support on separate lines, as Gusto's withdrawals are."
+    )
+    header_text = models.CharField(
+        max_length=LENGTH_MAX,
+        blank=True,
+        validators=[valid_header_text],
+        help_text=f"Empty = the usual one. Names: {{{'}, {'.join(HEADER_NAMES)}}}.",
+    )
+    line_text = models.CharField(
+        max_length=LENGTH_MAX,
+        blank=True,
+        validators=[valid_line_text],
+        help_text=f"Empty = the usual ones. Names: {{{'}, {'.join(LINE_NAMES)}}}.",
+    )
+    ignored_payroll_types = models.CharField(
+        max_length=NAME_LENGTH_MAX,
+        blank=True,
+        default="external",
+        validators=[valid_payroll_types],
+        help_text="Types that make no journal: regular, off_cycle, external.",
+    )
     created_by = models.CharField(max_length=150, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_by = models.JSONField(default=list, editable=False, help_text="Everybody whose change is in it.")

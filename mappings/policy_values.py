@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from mappings.policy import PAYROLL_TYPES, Credits, Journals, Lines, Policy, PostingDate, Straddle
+from mappings.text_template import LENGTH_MAX
 
 #: What may be chosen.
 CHOICES: dict[str, type[enum.StrEnum]] = {
@@ -39,6 +40,10 @@ FLAGS = ("straddle_off_cycle", "clearing_detail")
 #: Several values in one text, separated by spaces or commas; a file may give them as a list.
 LISTS = ("unpaid_holidays", "ignored_payroll_types")
 
+#: Characters that a row keeps.
+NAME_LENGTH_MAX = 60
+LENGTHS_MAX = {"header_text": LENGTH_MAX, "line_text": LENGTH_MAX, "unpaid_holidays": 1000}
+
 #: Every name of a policy but the default company code, which belongs to the legal entity.
 NAMES = (*CHOICES, *TEXTS, *FLAGS, *LISTS)
 
@@ -58,11 +63,11 @@ def stored_value(name: str, value: object) -> str | bool:
         return value
     if name in LISTS:
         each = _holiday if name == "unpaid_holidays" else _payroll_type
-        return " ".join(sorted({each(part) for part in _parts(value)}))
+        return _short(name, " ".join(sorted({each(part) for part in _parts(value)})))
     if name in TEXTS:
         if not isinstance(value, str):
             raise ValueError(f'"{value}" of {name} is no text.')
-        return " ".join(value.split())
+        return _short(name, " ".join(value.split()))
     raise ValueError(f'The journal policy has no "{name}".')
 
 
@@ -95,6 +100,13 @@ def read_policy(document: Mapping[str, Mapping[str, object]]) -> Policy:
     if faults:
         raise ValueError(" ".join(faults))
     return policy_from(str(company_code), values)
+
+
+def _short(name: str, text: str) -> str:
+    limit = LENGTHS_MAX.get(name, NAME_LENGTH_MAX)
+    if len(text) > limit:
+        raise ValueError(f"{name} has {len(text)} characters, {limit} are possible.")
+    return text
 
 
 def _parts(value: object) -> Iterable[object]:

@@ -6,7 +6,6 @@ change. All functions run inside a tenant scope.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,18 +18,10 @@ from mappings.chart import Chart, chart_of, has_reference, system_label
 from mappings.checks import check_table, company_codes_of
 from mappings.journal import Problem
 from mappings.models import Crosswalk, MappingRule, MappingTable
+from mappings.policy import Policy
+from mappings.policy_values import NAMES, policy_from
 from mappings.signals import version_approved
-from mappings.table import (
-    PRECEDENCE,
-    Credits,
-    CrosswalkEntry,
-    Journals,
-    Lines,
-    Policy,
-    PostingDate,
-    Straddle,
-    Table,
-)
+from mappings.table import PRECEDENCE, CrosswalkEntry, Table
 from mappings.table_csv import (
     CROSSWALK_COLUMNS,
     MAPPING_COLUMNS,
@@ -43,14 +34,8 @@ from mappings.table_csv import (
 )
 from tenants.models import LegalEntity
 
-#: The fields of a version that are its policy, with what each may be.
-POLICY_FIELDS: dict[str, type[enum.StrEnum]] = {
-    "posting_date": PostingDate,
-    "journals": Journals,
-    "credits": Credits,
-    "straddle": Straddle,
-    "lines": Lines,
-}
+#: The fields of a version that are its policy.
+POLICY_FIELDS = NAMES
 
 #: Fields of a row that are columns of its file under the same name; the version's date stands before them.
 RULE_FIELDS = tuple(name for name in (*MAPPING_COLUMNS, *MAPPING_COLUMNS_OPTIONAL) if name != "valid_from")
@@ -151,13 +136,9 @@ def table_of_rows(
 
 
 def policy_of(mapping_table: MappingTable) -> Policy:
-    return Policy(
-        company_code=mapping_table.legal_entity.company_code,
-        posting_date=PostingDate(mapping_table.posting_date),
-        journals=Journals(mapping_table.journals),
-        credits=Credits(mapping_table.credits),
-        straddle=Straddle(mapping_table.straddle),
-        lines=Lines(mapping_table.lines),
+    """The journal policy of a version. Raises ValueError for a value that neither a form nor a file can bring in."""
+    return policy_from(
+        mapping_table.legal_entity.company_code, {name: getattr(mapping_table, name) for name in POLICY_FIELDS}
     )
 
 

@@ -230,7 +230,7 @@ def test_a_version_itself_is_made_and_edited(tenant, entity, bob):
     client = signed_in(bob)
     policy = {
         "posting_date": "period_end", "journals": "payroll", "credits": "follow_wages", "straddle": "none",
-        "lines": "summary",
+        "lines": "summary", "ignored_payroll_types": "external",
     }  # fmt: skip
     values = {"legal_entity": entity.pk, "valid_from": "2026-07-01", "note": "Summer", **policy}
     assert client.post(f"{TABLES}add/", values).status_code == 302

@@ -6,15 +6,18 @@ import datetime
 from decimal import Decimal
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from audit.models import AuditEntry
 from audit.trail import sentence
 from mappings.models import Crosswalk, MainAccount, MappingRule, MappingTable
 from mappings.payroll import LineKind
+from mappings.policy_values import policy_from
 from mappings.signals import version_approved
 from mappings.table import Criteria, CrosswalkEntry, Rule, Target
 from mappings.tables import (
+    POLICY_FIELDS,
     ApprovalRefused,
     NotADraft,
     approve,
@@ -22,6 +25,7 @@ from mappings.tables import (
     new_draft,
     note_change,
     open_draft,
+    policy_of,
     table_of,
 )
 from tenants.models import Connection, LegalEntity
@@ -131,6 +135,44 @@ def test_a_copy_has_the_same_rules_under_a_new_number(bakery):
     one, two = table_of(first), table_of(copy)
     assert (one.rules, one.crosswalk, one.policy) == (two.rules, two.crosswalk, two.policy)
     assert two.valid_from == JULY
+
+
+def test_a_version_keeps_its_whole_policy_and_a_copy_has_it_too(bakery):
+    values: dict[str, str | bool] = {
+        "posting_date": "debit_date", "journals": "accrual_settlement", "credits": "paymaster",
+        "straddle": "working_days", "lines": "department", "paying_company_code": "1000", "due_from_account": "1350",
+        "due_to_account": "2350", "affiliate_dimension": "Affiliate", "accrual_account": "2120",
+        "straddle_off_cycle": True, "unpaid_holidays": "2026-07-03 2026-11-26", "clearing_detail": True,
+        "header_text": "Payroll {period}, paid {check_date}", "line_text": "{what} {place}",
+        "ignored_payroll_types": "external off_cycle",
+    }  # fmt: skip
+    first = small_draft(bakery)
+    for name in POLICY_FIELDS:
+        setattr(first, name, values[name])
+    first.full_clean(exclude=["created_by"])
+    first.save()
+    first.refresh_from_db()
+    expected = policy_from("1000", values)
+    assert policy_of(first) == policy_of(new_draft(bakery, JULY, copy_of=first)) == expected
+    assert expected.unpaid_holidays == (datetime.date(2026, 7, 3), datetime.date(2026, 11, 26))
+    assert expected.has_paymaster
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("unpaid_holidays", "4 July"),
+        ("ignored_payroll_types", "manual"),
+        ("header_text", "{check_date.year}"),
+        ("line_text", "{employee}"),
+    ],
+)
+def test_a_form_refuses_what_the_policy_does_not_have(bakery, field, value):
+    draft = small_draft(bakery)
+    setattr(draft, field, value)
+    with pytest.raises(ValidationError) as raised:
+        draft.full_clean(exclude=["created_by"])
+    assert set(raised.value.message_dict) == {field}
 
 
 def test_whoever_prepared_a_copied_draft_prepared_the_copy_too(bakery):
