@@ -186,6 +186,12 @@ def _outcome(exchange: Exchange) -> str:
 class OperatorAdmin(ModelAdmin):
     """A page of the installation's own things, for the operator alone; it shows no payroll and no amount."""
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = str(self.opts.verbose_name_plural).capitalize()
+        words = {"title": title, "crumbs": [(title, "")]}
+        response: HttpResponse = super().changelist_view(request, {**words, **(extra_context or {})})
+        return response
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(getattr(request.user, "is_superuser", False))
 

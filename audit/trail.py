@@ -7,8 +7,12 @@ was cut off or rewritten whole. Append last in a transaction: the head row stays
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -73,6 +77,12 @@ SENTENCES: dict[str, str] = {
 }
 
 
+#: Facts that are money; a version or a number of rows is none, whatever it looks like.
+AMOUNTS = frozenset({"debit", "amount"})
+_AMOUNT = re.compile(r"-?\d+\.\d{2}")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
 class _Facts(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "?"
@@ -101,8 +111,20 @@ def record(action: str, *, subject: str = "", subject_id: str = "", by: str | No
 
 
 def sentence(entry: AuditEntry) -> str:
-    """The entry in words."""
-    return SENTENCES.get(entry.action, entry.action).format_map(_Facts(entry.facts))
+    """The entry in words: days as 13 Nov 2026, amounts with thousands."""
+    facts = {name: _in_words(name, value) for name, value in entry.facts.items()}
+    return SENTENCES.get(entry.action, entry.action).format_map(_Facts(facts))
+
+
+def _in_words(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if name in AMOUNTS and _AMOUNT.fullmatch(value):
+        return f"{Decimal(value):,.2f}"
+    if _DAY.fullmatch(value):
+        with suppress(ValueError):
+            return f"{date.fromisoformat(value):%-d %b %Y}"
+    return value
 
 
 @dataclass(frozen=True, slots=True)

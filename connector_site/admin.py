@@ -24,7 +24,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from audit import checks, trail, work
 from audit.admin import OperatorAdmin, is_under_way
 from connector_site.templatetags.console import chip, moment
-from erp.connector import CONNECTORS
+from erp.connector import CONNECTORS, connector_class
 from erp.models import ReferenceSnapshot
 from gusto.models import GustoApplication, WebhookEvent, WebhookSubscription
 from tenants.admin import RoleAdmin, TenantForm, has_role
@@ -162,6 +162,7 @@ class ConnectionAdmin(RoleAdmin):
             "entities": LegalEntity.objects.filter(Q(erp_connection=connection) | Q(gusto_connection=connection)).order_by("name"),
             "may_change": has_role(request, OWNER),
             "is_erp": connection.system in CONNECTORS,
+            "limits": connector_class(connection.system).limits if connection.system in CONNECTORS else (),
             "is_testing": is_under_way(tenant_id, (checks.KIND,), ref),
             "is_reading": is_under_way(tenant_id, (READ_REFERENCE,), ref),
         }  # fmt: skip

@@ -63,6 +63,12 @@ class ConsoleSite(UnfoldAdminSite):
         context["site_url"] = None
         return context
 
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Django's list of an app's models is no page of the console."""
+        return HttpResponseRedirect(reverse("admin:index"))
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         # The upstream view caches results by person and term but not by tenant: after a switch it would show the other's.
         return HttpResponse()

@@ -9,13 +9,17 @@ import re
 from datetime import date
 
 import pytest
+from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from audit import work
 from audit.models import AuditEntry
 from connector_site.home import answer, recent_runs
+from erp.models import Posting
 from gusto.models import PayrollRun
 from mappings.models import MappingTable
 from tenants.models import LegalEntity
@@ -147,9 +151,6 @@ def test_a_new_tenant_gets_the_steps(tenant, alice, client):
 
 
 def test_a_broken_chain_is_told_to_owner_and_auditor(acme, alice, bob, erin, client):
-    from django.core.cache import cache  # noqa: PLC0415
-    from django.db import connection  # noqa: PLC0415
-
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET LOCAL ROLE mlc_owner")
@@ -377,6 +378,37 @@ def test_there_is_at_most_one_primary_button(acme, alice, dana, client):
 
 
 # --- Lists ----------------------------------------------------------------------------------------------------------
+
+
+def more_rows(acme: Books, first: int, count: int) -> None:
+    """Runs with a journal each, as every payroll makes them."""
+    with tenant_scope(acme.tenant.id):
+        for number in range(first, first + count):
+            run = PayrollRun.objects.create(
+                legal_entity=acme.entity, company_uuid="c", payroll_uuid=f"more-{number}", check_date=date(2026, 12, 1),
+                announced_at=timezone.now(), read_at=timezone.now(), state="read", payroll_type="regular",
+            )  # fmt: skip
+            Posting.objects.create(
+                legal_entity=acme.entity, payroll_run=run, connection=acme.erp, mapping_table=acme.table, kind="PAYROLL",
+                company_code="harb1", posting_key=f"MORE{number:011}", posting_date=date(2026, 12, 1),
+                document_date=date(2026, 12, 1), currency="USD", header_text="more", debit=0, credit=0, line_count=0,
+                journal_digest="0" * 64, prepared_by=["bob"],
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "address", ["/console/", "/console/gusto/payrollrun/", "/console/erp/posting/", "/api/v1/postings/"]
+)
+def test_a_page_asks_the_database_as_often_for_many_rows_as_for_few(acme, dana, client, address):
+    client.force_login(dana)
+    counts = []
+    for first, count in ((0, 4), (10, 15)):
+        more_rows(acme, first, count)
+        client.get(address)  # whatever is kept for a while is there now
+        with CaptureQueriesContext(connection) as asked:
+            assert client.get(address).status_code == 200
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
 
 
 def test_lists_are_searched_by_what_people_type(acme, erin, client):
