@@ -177,6 +177,9 @@ class PayrollRun(TenantModel):
         default=1, help_text="Raised when a withdrawn payroll is processed again under the same uuid."
     )
     content_digest = models.CharField(max_length=64, blank=True, help_text="Of the payroll's figures, as last read.")
+    prepared_by = models.JSONField(
+        default=list, help_text="User names whose work is in it: who added its file, and who took it back."
+    )
     announced_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True)
     withdrawn_at = models.DateTimeField(null=True)
@@ -194,13 +197,18 @@ class PayrollRun(TenantModel):
 
 
 class PayrollDocument(TenantModel):
-    """A payroll as Gusto gave it, page by page, with what was true of its people when it was read.
+    """A payroll as Gusto or a person gave it, page by page, with what was true of its people when it was read.
 
     Compressed and encrypted as one blob: it is the most private thing here. `sealed` opens to JSON
-    {"pages": [raw text of each page], "people": {...}}, see `gusto.payroll_run`.
+    {"pages": [raw text of each page], "people": {...}}, see `gusto.payroll_document`.
     """
 
     payroll_run = models.ForeignKey(PayrollRun, models.PROTECT, related_name="documents")
+    form = models.CharField(
+        max_length=10,
+        default="document",
+        help_text="document as Gusto's API gives it, lines as our file of payroll lines.",
+    )
     read_at = models.DateTimeField()
     pages = models.PositiveIntegerField()
     digest = models.CharField(max_length=64, help_text="SHA-256 of the pages as received.")

@@ -6,6 +6,7 @@ and are never lines. Pages are taken one at a time, so that a payroll of ten tho
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -35,8 +36,18 @@ from mappings.payroll import LineKind, PayrollHeader, PayrollLine
 #: Off-cycle reasons whose amounts may be negative, net pay included (accounting.md 4).
 CORRECTIONS = frozenset({"correction", "wage correction", "tax reconciliation", "benefit reversal", "reversal"})
 
+
 _CHILD_SUPPORT = frozenset({CHILD_SUPPORT, CHILD_SUPPORT_NOT_REMITTED})
 _DEDUCTIONS = (LineKind.GARNISHMENT, LineKind.CHILD_SUPPORT, LineKind.OTHER_DEDUCTION)
+
+
+class Form(enum.StrEnum):
+    """In which form a payroll was given."""
+
+    DOCUMENT = "document"
+    """As Gusto's API gives it, with totals of its own."""
+    LINES = "lines"
+    """As our file of payroll lines (`gusto.lines_file`), without totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +170,7 @@ class Reading:
     problems: tuple[Problem, ...]
     digest: str
     """Of the content, see `gusto.content`; empty where it was not asked for."""
+    form: Form = Form.DOCUMENT
 
 
 def facts_of(header: Mapping[str, Any]) -> Facts:
