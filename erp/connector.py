@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: One line per ERP: system -> (name for people, dotted path of its Connector).
 CONNECTORS: dict[str, tuple[str, str]] = {
     "d365": ("Dynamics 365 Finance & Operations", "erp.d365.connector.D365Connector"),
+    "ifs": ("IFS Cloud", "erp.ifs.connector.IfsConnector"),
 }
 
 
@@ -49,6 +50,9 @@ class ReferenceAccount:
     allowed_dimensions: frozenset[str] | None = None
     """Names that may be filled; None = any."""
     required_dimensions: frozenset[str] = frozenset()
+    requires_text: bool = False
+    entry_note: str = ""
+    """Why it takes no manual entry, as a clause behind “it”; empty where the ERP does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class ReferencePeriod:
     end: date
     is_open: bool
     name: str = ""
+    closed_note: str = ""
+    """Why no journal can be entered in it, as a clause; empty where it is simply closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,8 @@ def save(connection_id: int, reference: Reference) -> bool:
                 name=account.name[:200], is_active=account.is_active, allows_manual_entry=account.allows_manual_entry,
                 valid_from=account.valid_from, valid_to=account.valid_to,
                 allowed_dimensions=None if account.allowed_dimensions is None else sorted(account.allowed_dimensions),
-                required_dimensions=sorted(account.required_dimensions),
+                required_dimensions=sorted(account.required_dimensions), requires_text=account.requires_text,
+                entry_note=account.entry_note[:200],
             )
             for account in reference.accounts
         ),
@@ -182,6 +183,7 @@ def save(connection_id: int, reference: Reference) -> bool:
             FiscalPeriod(
                 connection_id=connection_id, company_code=period.company_code, name=period.name,
                 start_date=period.start, end_date=period.end, is_open=period.is_open,
+                closed_note=period.closed_note[:500],
             )
             for period in reference.periods
         ),

@@ -29,6 +29,9 @@ class ChartAccount:
     valid_to: date | None = None
     allowed_dimensions: frozenset[str] | None = None
     required_dimensions: frozenset[str] = frozenset()
+    requires_text: bool = False
+    entry_note: str = ""
+    """Why it takes no manual entry, as a clause behind “it”."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class ChartPeriod:
     end_date: date
     is_open: bool
     name: str = ""
+    closed_note: str = ""
+    """Why no journal can be entered in it, as a clause; empty where it is simply closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,8 @@ def chart_of(connection: Connection, company_codes: Collection[str], on_date: da
                     None if account.allowed_dimensions is None else frozenset(account.allowed_dimensions)
                 ),
                 required_dimensions=frozenset(account.required_dimensions),
+                requires_text=account.requires_text,
+                entry_note=account.entry_note,
             )
             for account in accounts
         },
@@ -164,7 +171,14 @@ def chart_of(connection: Connection, company_codes: Collection[str], on_date: da
             )
         },
         periods=tuple(
-            ChartPeriod(period.company_code, period.start_date, period.end_date, period.is_open, period.name)
+            ChartPeriod(
+                period.company_code,
+                period.start_date,
+                period.end_date,
+                period.is_open,
+                period.name,
+                period.closed_note,
+            )
             for period in periods
         ),
     )

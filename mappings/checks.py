@@ -21,6 +21,7 @@ from mappings.faults import (
     dimension_faults,
     dimension_set_faults,
     rules_sentence,
+    text_faults,
     value_faults,
 )
 from mappings.journal import ZERO, Journal, Problem, residual
@@ -83,6 +84,16 @@ def _journal_dimensions(
         yield fault.problem(named)
 
 
+def _journal_texts(
+    journal: Journal, chart: Chart, system_label: str, rules_by_account: Mapping[str, Collection[str]]
+) -> Iterator[Problem]:
+    """A line without a text of its own has that of the journal."""
+    silent = {line.main_account for line in journal.lines if not (line.text or journal.header_text).strip()}
+    for number in sorted(silent):
+        for fault in text_faults(chart, system_label, journal.company_code, number):
+            yield fault.problem(rules_by_account.get(number, ()))
+
+
 def _journal_period(
     journal: Journal, chart: Chart, system_label: str, rules_by_account: Mapping[str, Collection[str]]
 ) -> Iterator[Problem]:
@@ -96,7 +107,11 @@ def _journal_period(
         sentence = f"{system_label} has no fiscal period for {day_words(day)} in company code {journal.company_code}."
     elif not period.is_open:
         kind = "closed_period"
-        sentence = f"{_period_name(period)} is closed in company code {journal.company_code}."
+        sentence = (
+            f"{_period_name(period)} takes no journal in company code {journal.company_code}: {period.closed_note}."
+            if period.closed_note
+            else f"{_period_name(period)} is closed in company code {journal.company_code}."
+        )
     else:
         return
     yield Problem("period", kind, f"{sentence} Nothing was sent.", tuple(facts.items()), page="payroll_run")
@@ -121,6 +136,7 @@ JOURNAL_CHECKS: tuple[JournalCheck, ...] = (
     _journal_company_code,
     _journal_accounts,
     _journal_dimensions,
+    _journal_texts,
     _journal_period,
     _journal_residual,
 )

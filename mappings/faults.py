@@ -88,9 +88,23 @@ def account_faults(
         yield Fault(
             "no_manual_entry",
             column,
-            f"Account {number} takes no manual entry in {system_label}.",
+            f"Account {number} takes no manual entry in {system_label}"
+            + (f": it {account.entry_note}." if account.entry_note else "."),
             "uses it",
             facts=facts,
+        )
+
+
+def text_faults(chart: Chart, system_label: str, company_code: str, number: str) -> Iterator[Fault]:
+    """For a line without a text: the account does not demand one. Nothing about an unknown account."""
+    account = chart.account(company_code, number)
+    if account is not None and account.requires_text:
+        yield Fault(
+            "missing_text",
+            "main_account",
+            f"Account {number} demands a text in {system_label}.",
+            "gives none",
+            facts=(("account", number), ("company_code", company_code)),
         )
 
 

@@ -271,6 +271,10 @@ class MainAccount(TenantModel):
     valid_to = models.DateField(null=True)
     allowed_dimensions = models.JSONField(null=True, help_text="Names that may be filled; none given = any.")
     required_dimensions = models.JSONField(default=list)
+    requires_text = models.BooleanField(default=False)
+    entry_note = models.CharField(
+        max_length=200, blank=True, help_text="Why it takes no manual entry, as a clause behind “it”."
+    )
 
     class Meta:
         ordering = ["company_code", "number"]
@@ -331,6 +335,7 @@ class FiscalPeriod(TenantModel):
     start_date = models.DateField()
     end_date = models.DateField()
     is_open = models.BooleanField()
+    closed_note = models.CharField(max_length=500, blank=True, help_text="Why no journal can be entered in it.")
 
     class Meta:
         ordering = ["company_code", "start_date"]

@@ -34,6 +34,8 @@ ACCOUNTS = (
     ChartAccount("1000", "6120", "Sold shop", valid_to=day(10, 31)),
     ChartAccount("1000", "6130", "New shop", valid_from=day(12, 1)),
     ChartAccount("1000", "1100", "Bank", allows_manual_entry=False),
+    ChartAccount("1000", "1200", "Payables", allows_manual_entry=False, entry_note="belongs to a sub-ledger"),
+    ChartAccount("1000", "6300", "Expenses paid back", requires_text=True),
     ChartAccount("1000", "2110", "Gusto clearing", allowed_dimensions=frozenset()),
     ChartAccount("2000", "6000", "Wages"),
     ChartAccount("2000", "2110", "Gusto clearing"),
@@ -55,6 +57,7 @@ PERIODS = (
     ChartPeriod("1000", day(12, 1), day(12, 31), is_open=True),
     ChartPeriod("1000", day(12, 31), day(12, 31), is_open=False, name="Closing 2026"),
     ChartPeriod("2000", day(9, 28), day(10, 25), is_open=False, name="P10 2026"),
+    ChartPeriod("2000", day(12, 1), day(12, 31), is_open=False, closed_note="it is not open for user group AC"),
     ChartPeriod("2000", day(10, 26), day(11, 22), is_open=False),
 )
 
@@ -112,6 +115,11 @@ def test_a_journal_that_fits_has_no_problem():
             "Account 6130 is open in IFS Cloud only from 1 Dec 2026 on. Rule R-12 already uses it.",
         ),
         (debit("1100"), "no_manual_entry", "Account 1100 takes no manual entry in IFS Cloud. Rule R-12 uses it."),
+        (
+            debit("1200"),
+            "no_manual_entry",
+            "Account 1200 takes no manual entry in IFS Cloud: it belongs to a sub-ledger. Rule R-12 uses it.",
+        ),
         (debit("6000"), "missing_dimension", "Account 6000 needs a CostCenter in IFS Cloud. Rule R-12 gives none."),
         (
             debit("2110", ("CostCenter", "100")),
@@ -185,12 +193,26 @@ def test_a_closed_period_says_what_was_not_done_and_when_it_could_be():
     [
         (day(10, 1), "P10 2026 is closed in company code 2000. Nothing was sent."),
         (day(11, 13), "The fiscal period 26 Oct 2026 to 22 Nov 2026 is closed in company code 2000. Nothing was sent."),
+        (
+            day(12, 4),
+            "December 2026 takes no journal in company code 2000: it is not open for user group AC. Nothing was sent.",
+        ),
         (day(1, 5, 2027), "IFS Cloud has no fiscal period for 5 Jan 2027 in company code 2000. Nothing was sent."),
     ],
 )
 def test_periods_that_are_no_months(posting_date, sentence):
     mine = replace(against_clearing(debit("6000")), company_code="2000", posting_date=posting_date)
     assert sentences(check_journal(mine, CHART, LEDGER)) == [sentence]
+
+
+def test_an_account_that_demands_a_text_takes_that_of_the_journal():
+    expenses = against_clearing(debit("6300"))
+    assert check_journal(expenses, CHART, LEDGER) == []
+    own = replace(expenses, header_text="", lines=tuple(replace(line, text="Taxi") for line in expenses.lines))
+    assert check_journal(own, CHART, LEDGER) == []
+    [problem] = check_journal(replace(expenses, header_text=" "), CHART, LEDGER, {"6300": {"R-12"}})
+    assert (problem.code, problem.kind) == ("reference", "missing_text")
+    assert problem.sentence == "Account 6300 demands a text in IFS Cloud. Rule R-12 gives none."
 
 
 def test_a_closing_period_does_not_hide_the_month():
@@ -511,6 +533,8 @@ def test_a_chart_is_read_with_four_queries(tenant, django_assert_num_queries):
                 valid_to=row.valid_to,
                 allowed_dimensions=None if row.allowed_dimensions is None else sorted(row.allowed_dimensions),
                 required_dimensions=sorted(row.required_dimensions),
+                requires_text=row.requires_text,
+                entry_note=row.entry_note,
             )
         for name in CHART.dimensions:
             Dimension.objects.create(connection=connection, name=name)
@@ -532,6 +556,7 @@ def test_a_chart_is_read_with_four_queries(tenant, django_assert_num_queries):
                 start_date=period.start_date,
                 end_date=period.end_date,
                 is_open=period.is_open,
+                closed_note=period.closed_note,
             )
         MainAccount.objects.create(connection=other, company_code="1000", number="6190")
         with django_assert_num_queries(4):
