@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -129,6 +130,8 @@ class RecordedSession:
         self._session = requests.Session()
         # Proxies, netrc and certificates from the environment would silently change where a secret goes.
         self._session.trust_env = False
+        # No cookie is kept or sent: every call signs in by itself, and a session cookie would make IFS ask for more.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         if settings.CA_BUNDLE:
             self._session.verify = settings.CA_BUNDLE
         adapter = _CheckedAdapter(is_on_premises=is_on_premises, sandbox_allowed=settings.SANDBOX_ALLOWED)
