@@ -103,7 +103,7 @@ class IfsSandbox(SandboxSystem):
     def facts(self) -> dict[str, Any]:
         """What a connection needs to know, once the sandbox is started."""
         return {
-            "host": self._base_url,
+            "address": self._base_url,
             "realm": REALM,
             "client_id": CLIENT_ID,
             "client_secret": self.iam.client_secret,

@@ -228,7 +228,7 @@ def shown_value(value: Any, kind: str, *, as_text: bool = False) -> Any:
         return value
     number = Decimal(value)
     plain = int(number) if number == number.to_integral_value() else number.normalize()
-    return format(plain, "f") if as_text else plain
+    return format(Decimal(plain), "f") if as_text else plain
 
 
 def shown_row(entity: EntityType, row: Row, select: list[str] | None = None, *, as_text: bool = False) -> Row:

@@ -12,6 +12,9 @@ from typing import Any
 from audit.sandbox import Store
 from erp.ifs.sandbox_schema import Row, keys_by_lu
 
+#: Rows inserted at once have ids above all that are inserted one by one.
+BLOCK = 1_000_000
+
 
 def joined(*values: Any) -> str:
     """A key as one text. Numbers that are equal give the same text."""
@@ -45,7 +48,9 @@ class Rows:
         return row
 
     def insert_all(self, lu: str, rows: Iterable[Row]) -> None:
-        placed = [{**row, "_id": self.store.next("record"), "_version": 1} for row in rows]
+        """Many at once: their ids are those of a block of its own."""
+        first = self.store.next("record") * BLOCK
+        placed = [{**row, "_id": first + place, "_version": 1} for place, row in enumerate(rows)]
         self.store.put_many(lu, {self.key_of(lu, row): row for row in placed})
 
     def update(self, lu: str, row: Row) -> Row:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.erp.ifs.cloud import ASSISTANT, KEY, Cloud, begun_anew, running
 
+LOOKUP = f"VoucherRowsAnalysis/VoucherRowSet?$filter=Company eq 'US10' and ReferenceNumber eq '{KEY}'&$top=10"
+
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Cloud]:
@@ -17,12 +19,8 @@ def served() -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def ifs(served) -> Iterator[Cloud]:
-    with begun_anew(served) as cloud:
-        yield cloud
-
-
-LOOKUP = f"VoucherRowsAnalysis/VoucherRowSet?$filter=Company eq 'US10' and ReferenceNumber eq '{KEY}'&$top=10"
+def ifs(served: Cloud) -> Cloud:
+    return begun_anew(served)
 
 
 def test_the_conversation(ifs):
