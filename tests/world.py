@@ -87,9 +87,9 @@ def own_environment(public_url: str, **variables: str) -> dict[str, str]:
 
 
 @contextmanager
-def own_process(argv: list[str], public_url: str) -> Iterator[subprocess.Popen[bytes]]:
+def own_process(argv: list[str], public_url: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A process of ours on the test's database, in a process group of its own; gone with its children afterwards."""
-    process = subprocess.Popen(argv, env=own_environment(public_url), start_new_session=True)
+    process = subprocess.Popen(argv, env=own_environment(public_url), start_new_session=True, **options)
     try:
         yield process
     finally:
