@@ -34,6 +34,12 @@ from tenants.models import Connection, LegalEntity, Membership, Role, Tenant
 
 OWNER = (Role.OWNER,)
 READ_REFERENCE = "erp.read_reference"
+#: What is counted of the reference data -> its list.
+REFERENCE_LISTS = {
+    "main accounts": "admin:mappings_mainaccount_changelist",
+    "dimension values": "admin:mappings_dimensionvalue_changelist",
+    "fiscal periods": "admin:mappings_fiscalperiod_changelist",
+}
 #: A form with one primary button.
 ONE_SAVE = {"show_save_and_add_another": False, "show_save_and_continue": False}
 #: Company codes named beside the field; an ERP may have hundreds.
@@ -152,13 +158,20 @@ class ConnectionAdmin(RoleAdmin):
         if connection is None:
             raise Http404
         tenant_id, ref = connection.tenant_id, str(connection.pk)
+        snapshot = ReferenceSnapshot.objects.filter(connection=connection).first()
         context = {
             "connection": connection,
             "title": connection.name,
             "crumbs": [("Connections", reverse("admin:tenants_connection_changelist")), (connection.name, "")],
             "system_label": declaration(connection.system).label,
             "public_fields": [] if connection.system == "gusto" else connection.public_fields(),
-            "snapshot": ReferenceSnapshot.objects.filter(connection=connection).first(),
+            "snapshot": snapshot,
+            "counts": [
+                (name, snapshot.counts.get(name, 0), f"{reverse(page)}?connection__id__exact={connection.pk}")
+                for name, page in REFERENCE_LISTS.items()
+            ]
+            if snapshot
+            else [],
             "entities": LegalEntity.objects.filter(Q(erp_connection=connection) | Q(gusto_connection=connection)).order_by("name"),
             "may_change": has_role(request, OWNER),
             "is_erp": connection.system in CONNECTORS,

@@ -124,7 +124,14 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     _item("Home", "home", "admin:index"),
                     _item("Payroll runs", "payments", "admin:gusto_payrollrun_changelist"),
                     _item("Journals", "balance", "admin:erp_posting_changelist"),
-                    _item("Mapping", "account_tree", "admin:mappings_mappingtable_changelist"),
+                    _item(
+                        "Mapping",
+                        "account_tree",
+                        "admin:mappings_mappingtable_changelist",
+                        "mappings/mappingrule/",
+                        "mappings/crosswalk/",
+                        "mappings/sourcecode/",
+                    ),
                 ]
             }
         )
@@ -134,7 +141,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 "items": [
                     _item("Legal entities", "domain", "admin:tenants_legalentity_changelist"),
                     _item("Connections", "cable", "admin:tenants_connection_changelist"),
-                    _item("Main accounts", "list_alt", "admin:mappings_mainaccount_changelist"),
+                    _item(
+                        "Main accounts",
+                        "list_alt",
+                        "admin:mappings_mainaccount_changelist",
+                        "mappings/dimensionvalue/",
+                        "mappings/fiscalperiod/",
+                    ),
                     _item("Audit trail", "policy", "admin:audit_auditentry_changelist"),
                     _item("Exchanges", "swap_horiz", "admin:audit_exchange_changelist"),
                 ]
@@ -161,5 +174,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
-def _item(title: str, icon: str, name: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse(name)}
+def _item(title: str, icon: str, name: str, *also: str) -> dict[str, Any]:
+    """`also`: further lists below /console/ that belong to this item."""
+    link = reverse(name)
+    home = reverse("admin:index")
+    ours = (link, *(home + path for path in also))
+
+    def is_open(request: HttpRequest) -> bool:
+        return request.path == home if link == home else request.path.startswith(ours)
+
+    return {"title": title, "icon": icon, "link": link, "active": is_open}

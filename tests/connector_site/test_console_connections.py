@@ -218,5 +218,8 @@ class TestWithDynamics:
         text = text_of(as_alice.get(page(connection)))
         assert re.search(r"Main accounts \d+", text)
         assert "Company codes 3" in text
-        accounts = text_of(as_alice.get(reverse("admin:mappings_mainaccount_changelist")))
-        assert "Wages and salaries" in accounts
+        links = re.findall(r'<dd><a href="([^"]+)">\d+</a>', as_alice.get(page(connection)).content.decode())
+        lists = [text_of(as_alice.get(html.unescape(link))) for link in links]
+        assert [
+            word in found for found, word in zip(lists, ("Wages and salaries", "CostCenter", "us01"), strict=True)
+        ] == [True] * 3
