@@ -58,7 +58,7 @@ class Assistant:
 
     def _is_over(self, record: Row) -> bool:
         life = self.settings.temporary_seconds
-        return bool(life and time.time() > record["_made"] + life)
+        return bool(life and time.time() > float(record["_made"]) + life)
 
     def _insert(self, lu: str, kind: str, row: Row) -> Row:
         number = self.store.next(f"objkey {lu}")

@@ -207,6 +207,7 @@ def fill_currencies(rows: Rows, company: Row, given: Row) -> None:
                 "TypeDefault": is_default,
                 "RefCurrencyCode": reference,
                 "RateTypeCategory": category,
+                "LastUpdated": f"{VALID_FROM}T06:00:00Z",
             },
         )
         for currency, worth in given["rates"].items():

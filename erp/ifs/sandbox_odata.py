@@ -60,8 +60,6 @@ def literal_value(text: str, kind: str, projection: str) -> Any:
     found = tokens(text)
     if len(found) != 1 or found[0].text != text:
         raise ValueError(text)
-    if kind == "Boolean" and text in {"true", "false"}:
-        return text == "true"
     literal: Literal = read_literal(found[0].kind, text)
     wanted = PLAIN_KINDS.get(kind) or f"IfsApp.{projection}.{kind}"
     if kind == "Decimal" and literal.edm_type in {"Edm.Int32", "Edm.Decimal"}:
@@ -101,8 +99,6 @@ def key_text(entity: EntityType, row: Row) -> str:
         shown = str(shown_value(value, kind))
         if kind == "String":
             shown = "'" + quote(shown.replace("'", "''"), safe="'") + "'"
-        elif kind not in PLAIN_KINDS:
-            shown = f"{entity.edm_type_of(name)}'{value}'"
         parts.append(f"{name}={shown}")
     return "(" + ",".join(parts) + ")"
 

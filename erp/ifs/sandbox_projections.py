@@ -123,13 +123,14 @@ class Projections:
     def in_one_unit(self, call: Call, operations: list[Operation]) -> list[Answer]:
         """All of them or none. Raises `RefusedPart`."""
         answers: list[Answer] = []
+        created: dict[str, tuple[str, str]] = {}
         with self._lock, self.store.transaction():
             if any(operation.method != "GET" for operation in operations) and call.request.fault("locked"):
                 place = len(operations) - 1
                 raise RefusedPart(call.assistant.errors.refuse("FND_LOCKED", lu="Voucher").answer, place)
             for place, operation in enumerate(operations):
                 try:
-                    answers.append(self._perform(replace(call, operation=operation)))
+                    answers.append(self._perform(replace(call, operation=operation, created=created)))
                 except Refused as error:
                     raise RefusedPart(error.answer, place) from None
         return answers
@@ -176,7 +177,7 @@ class Projections:
         entity = call.projection.type_of_set(segments[0].name)
         if entity is None:
             raise not_found()
-        source = source_of(entity, call.assistant)
+        source = source_of(entity, call.assistant, {})
         for place, segment in enumerate(segments):
             rest = segments[place + 1 :]
             if segment.inside is None and not rest:

@@ -60,14 +60,8 @@ class Reference:
         """Company finance: currency and parallel currency."""
         return self.rows.find("CompanyFinance", code)
 
-    def companies(self) -> list[str]:
-        return [row["Company"] for row in self.rows.all("Company")]
-
     def account(self, company: str, number: str) -> Row | None:
         return self.rows.find("Account", company, number)
-
-    def code_part(self, company: str, letter: str) -> Row | None:
-        return self.rows.find("AccountingCodeParts", company, letter)
 
     def code_part_value(self, company: str, letter: str, value: str) -> Row | None:
         return self.rows.find(f"Code{letter}", company, value)
@@ -215,9 +209,6 @@ class Reference:
             self.rows.insert("VoucherNoSerial", {**named, **fields})
 
     # Currencies
-
-    def currency(self, company: str, code: str) -> Row | None:
-        return self.rows.find("CurrencyCode", company, code)
 
     def rate(self, company: str, rate_type: str, currency: str, day: str) -> Row | None:
         """The rate that is valid on a day: the last one that has begun."""

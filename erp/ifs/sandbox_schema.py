@@ -51,10 +51,6 @@ class EntityType:
     is_virtual: bool
     """A temporary record of an assistant, known by its Objkey."""
 
-    @property
-    def edm_type(self) -> str:
-        return f"IfsApp.{self.projection}.{self.name}"
-
     def edm_type_of(self, name: str) -> str:
         kind = self.fields[name]
         return PLAIN_KINDS.get(kind) or f"IfsApp.{self.projection}.{kind}"

@@ -22,9 +22,9 @@ CHANGEABLE = frozenset({"VoucherText2"})
 
 
 class Source:
-    """Rows of one type; below a parent, only its rows."""
+    """Rows of one type; below a parent, only its rows. Without one, `parent` is empty."""
 
-    def __init__(self, entity: EntityType, assistant: Assistant, parent: Row | None) -> None:
+    def __init__(self, entity: EntityType, assistant: Assistant, parent: Row) -> None:
         self.entity = entity
         self.assistant = assistant
         self.reference: Reference = assistant.reference
@@ -60,7 +60,7 @@ class SetUp(Source):
         rows = self.reference.rows.all(self.entity.lu)
         allowed = self.reference.companies_allowed()
         rows = [row for row in rows if row["Company"] in allowed]
-        if self.parent is not None:
+        if self.parent:
             # By the parts of the parent's key that its rows have too.
             shared = {name: self.parent[name] for name in self.parent["_key"] if name in self.entity.fields}
             rows = [row for row in rows if all(row[name] == value for name, value in shared.items())]
@@ -102,8 +102,8 @@ class HoldTable(Source):
             if name not in CHANGEABLE:
                 raise self.assistant.errors.refuse("UPDATE", name=name, lu="Voucher")
         held = self.books.find(*(row[name] for name in VOUCHER_KEY))
-        if held is None or "update" not in self.entity.access:
-            raise self.refusal("update")
+        if held is None:
+            raise not_found()
         return self._shaped(self.books.change(held, **record))
 
 
@@ -112,9 +112,9 @@ class VoucherRows(Source):
 
     def all(self, required: Mapping[str, Any]) -> list[Row]:
         is_held = self.entity.lu == "VoucherRow"
-        if self.parent is not None and self.parent.get("Objkey"):
+        if "Objkey" in self.parent:
             return self.assistant.ledger_rows(self.parent)
-        if self.parent is not None:
+        if self.parent:
             return self.books.rows_of(self.parent)
         allowed = self.reference.companies_allowed()
         return [row for row in self.books.all_rows(required, is_held=is_held) if row["Company"] in allowed]
@@ -122,7 +122,7 @@ class VoucherRows(Source):
 
 class LedgerVouchers(Source):
     def all(self, required: Mapping[str, Any]) -> list[Row]:
-        return self.assistant.ledger_vouchers(self.parent) if self.parent else []
+        return self.assistant.ledger_vouchers(self.parent)
 
 
 class Temporary(Source):
@@ -140,8 +140,6 @@ class Temporary(Source):
         return self.assistant.open_ledger_view(self.entity.lu, record)
 
     def change(self, row: Row, record: Row) -> Row:
-        if self.entity.lu != HEADER:
-            raise self.refusal("update")
         return self.assistant.change_header(row, record)
 
     def delete(self, row: Row) -> None:
@@ -154,26 +152,20 @@ class Temporary(Source):
 class TemporaryRows(Source):
     """Rows below a header of the assistant."""
 
-    @property
-    def header(self) -> Row:
-        if self.parent is None:
-            raise not_found()
-        return self.parent
-
     def all(self, required: Mapping[str, Any]) -> list[Row]:
-        return self.assistant.rows_of(self.header)
+        return self.assistant.rows_of(self.parent)
 
     def find(self, key: Key) -> Row | None:
-        return self.assistant.find_row(self.header, key["Objkey"])
+        return self.assistant.find_row(self.parent, key["Objkey"])
 
     def create(self, record: Row) -> Row:
-        return self.assistant.create_row(self.header, record)
+        return self.assistant.create_row(self.parent, record)
 
     def change(self, row: Row, record: Row) -> Row:
-        return self.assistant.change_row(self.header, row, record)
+        return self.assistant.change_row(self.parent, row, record)
 
     def delete(self, row: Row) -> None:
-        self.assistant.delete_row(self.header, row)
+        self.assistant.delete_row(self.parent, row)
 
 
 SOURCES: dict[str, type[Source]] = {
@@ -189,5 +181,5 @@ SOURCES: dict[str, type[Source]] = {
 }
 
 
-def source_of(entity: EntityType, assistant: Assistant, parent: Row | None = None) -> Source:
+def source_of(entity: EntityType, assistant: Assistant, parent: Row) -> Source:
     return SOURCES.get(entity.lu, SetUp)(entity, assistant, parent)

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -405,7 +406,7 @@ def test_tokens_are_asked_for_as_published(ifs):
     head, _, form = (SHARED / "samples/token-request.http").read_text().partition("\n\n")
     facts = ifs.sandbox.facts()
     path = re.sub(r"{realm}", facts["realm"], head.split()[1])
-    body = form.strip().replace("{secret}", requests.utils.quote(facts["client_secret"], safe=""))
+    body = form.strip().replace("{secret}", quote(facts["client_secret"], safe=""))
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = requests.post(f"{facts['address']}{path}", data=body, headers=kind, timeout=10)
     ours, theirs = answer.json(), shared("samples/token-response.json")

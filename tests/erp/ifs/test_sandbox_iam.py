@@ -44,6 +44,9 @@ def test_a_short_life(ifs):
     assert ifs.call("GET", COMPANIES, **headers).status_code == 200
     time.sleep(1.05)
     assert ifs.call("GET", COMPANIES, **headers).status_code == 401
+    kept = ifs.sandbox.store.count("token")
+    ifs.ask_token()
+    assert ifs.sandbox.store.count("token") <= kept, "dead tokens are thrown away when a new one is issued"
     objkey = ifs.header()["Objkey"]
     assert ifs.call("POST", f"{ASSISTANT}/VoucherSet(Objkey='{objkey}')/x", {}, **headers).status_code == 401
 

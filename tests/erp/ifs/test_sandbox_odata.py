@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from audit.sandbox import dumps, loads
+from erp.ifs.sandbox_odata import literal_value
 from tests.erp.ifs.cloud import ASSISTANT, PAY_DAY, Cloud, begun_anew, code_of, running
 
 ACCOUNTS = "AccountsHandling/AccountSet"
@@ -52,8 +53,11 @@ def test_keys(ifs):
     number = ifs.voucher()
     voucher = "VouchersAnalysis/VoucherSet(Company='US10',AccountingYear=2026,VoucherType='M',VoucherNo={})"
     assert ifs.get(voucher.format(number))["VoucherNo"] == number
-    for wrong in ("(Company='US10')", "('6000')", "(Company='US10',Account=6000)", "(Company='US10',Account='6000',X=1)",
-                  "(Company='US10',Account='60'00')", "(Company='US10',Company='US10')"):  # fmt: skip
+    for wrong in (
+        "(Company='US10')", "('6000')", "(Company='US10',Account=6000)", "(Company='US10',Account='6000',X=1)",
+        "(Company='US10',Account=x)", "(Company='US10',Account=60 00)", "(Company='US10',Account='60'00')",
+        "(Company='US10',Company='US10')",
+    ):  # fmt: skip
         assert ifs.call("GET", f"{ACCOUNTS}{wrong}").status_code in {400, 404}, wrong
     for wrong in (rate.format("'2000-01-01'"), rate.format("2000-13-01"), voucher.format(f"'{number}'")):
         assert code_of(ifs.call("GET", wrong)) == (400, "ODP_UNSUPPORTED_URL"), wrong
@@ -88,6 +92,14 @@ def test_arrays_below_a_record(still):
     assert still.call("GET", year.replace("2026", "1999")).status_code == 404
 
 
+def test_an_enumeration_in_a_key():
+    text = "IfsApp.SupplierHandling.PartyType'Supplier'"
+    assert literal_value(text, "PartyType", "SupplierHandling") == "Supplier"
+    for wrong in ("'Supplier'", text.replace("SupplierHandling", "Other"), text.replace("'S", "'s"), "Supplier"):
+        with pytest.raises(ValueError, match=r"[Ss]upplier"):
+            literal_value(wrong, "PartyType", "SupplierHandling")
+
+
 # Options
 
 
@@ -112,6 +124,8 @@ def test_arrays_below_a_record(still):
         ("Account eq '6000' and ProcessCode ne 'x'", []),
         ("Account eq '6000' and not (ProcessCode eq 'x') and ProcessCode ne null", []),
         ("Account eq '6OOO'", []),
+        ("contains(ProcessCode,'x')", []),
+        ("(trim(Account) eq '6000' and toupper(Description) eq 'WAGES AND SALARIES')", ["6000"]),
         ("Description eq 'wages and salaries'", []),
     ],
 )
@@ -143,6 +157,11 @@ def test_filters(still, condition, found):
         ("CompanyRef/Name eq 'x'", 501),
         ("Account mod 2 eq 0", 501),
         ("contains(ValidFrom,'2026')", 400),
+        ("contains(Account,6000)", 400),
+        ("contains(Account)", 400),
+        ("tolower(tolower(Account)) eq 'x'", 501),
+        ("tolower(ValidFrom) eq 'x'", 501),
+        ("Account eq true", 400),
         ("Account%2Beq%2B'6000'", 400),
         ("Account eq '6000' and $count gt 1", 400),
     ],
@@ -157,6 +176,12 @@ def test_an_enumeration_as_text_where_the_server_wants_it_so(ifs):
     assert numbers(ifs, "LedgFlag eq 'LedgerAccount'") == ["1010", "2000", "2190"]
     condition = "LedgFlag eq IfsApp.AccountsHandling.AccountingLedgFlag'LedgerAccount'"
     assert ifs.call("GET", f"{ACCOUNTS}?$filter={condition}").status_code == 400
+
+
+def test_moments_are_compared_as_moments(still):
+    path = "CurrencyRateTypesHandling/CurrencyTypeSet?$filter=Company eq 'US10' and LastUpdated {}"
+    assert len(still.rows(path.format("eq 2000-01-01T07:00:00%2B01:00"))) == 1
+    assert still.rows(path.format("gt 2000-01-01T06:00:00Z")) == []
 
 
 def test_numbers_are_compared_as_numbers(ifs):
@@ -255,8 +280,9 @@ def test_numbers_are_plain_or_texts_as_asked(ifs):
     assert code_of(ifs.call("POST", rows, body)) == (400, "ODP_DESERIALIZATION_ERROR")
     kind = "application/json;IEEE754Compatible=true"
     assert ifs.call("POST", rows, body, Content_Type=kind).status_code == 201
-    answer = ifs.call("POST", rows, ifs.row(objkey, debit=10), Content_Type=kind)
-    assert code_of(answer) == (400, "ODP_DESERIALIZATION_ERROR")
+    for wrong in (10, "ten", "NaN"):
+        answer = ifs.call("POST", rows, {**body, "DebetAmount": wrong}, Content_Type=kind)
+        assert code_of(answer) == (400, "ODP_DESERIALIZATION_ERROR"), wrong
 
 
 @pytest.mark.parametrize(
@@ -268,6 +294,7 @@ def test_numbers_are_plain_or_texts_as_asked(ifs):
         ("Correction", 0, "INVALID_VALUE_FOR_PROPERTY"),
         ("DebetAmount", "10.00", "INVALID_VALUE_FOR_PROPERTY"),
         ("DebetAmount", True, "INVALID_VALUE_FOR_PROPERTY"),
+        ("DebetAmount", [1], "INVALID_VALUE_FOR_PROPERTY"),
         ("Account", 6000, "INVALID_VALUE_FOR_PROPERTY"),
         ("TaxDirection", "NOTAX", "INVALID_VALUE_FOR_PROPERTY"),
         ("VoucherDate", f"{PAY_DAY}T00:00:00Z", "INVALID_VALUE_FOR_PROPERTY"),
@@ -275,35 +302,43 @@ def test_numbers_are_plain_or_texts_as_asked(ifs):
         ("VoucherDate", "2026-02-30", "INVALID_VALUE_FOR_PROPERTY"),
     ],
 )
-def test_bodies_that_do_not_fit(ifs, field, value, code):
-    objkey = ifs.header()["Objkey"]
+def test_bodies_that_do_not_fit(still, field, value, code):
+    objkey = still.header()["Objkey"]
     rows = f"{ASSISTANT}/VoucherSet(Objkey='{objkey}')/VoucherPostingArray"
-    answer = ifs.call("POST", rows, ifs.row(objkey, debit=10, **{field: value}))
+    answer = still.call("POST", rows, still.row(objkey, debit=10, **{field: value}))
     assert code_of(answer) == (400, "ODP_DESERIALIZATION_ERROR")
     (detail,) = answer.json()["error"]["details"]
     assert detail["code"] == code
     assert field in detail["message"]
-    assert ifs.rows(rows) == []
+    assert still.rows(rows) == []
 
 
-def test_texts_that_are_too_long(ifs):
-    assert code_of(ifs.open(VoucherText2="x" * 2001)) == (400, "DB_VALUE_TOO_LARGE")
-    objkey = ifs.header(VoucherText2="x" * 2000)["Objkey"]
+def test_moments_and_annotations_in_a_body(still):
+    body = {"Company": "US10", "CurrencyType": "9", "@odata.etag": "x", "luname": "x"}
+    path = "CurrencyRateTypesHandling/CurrencyTypeSet"
+    assert still.call("POST", path, {**body, "LastUpdated": "2026-11-13T08:00:00Z"}).status_code == 403
+    assert code_of(still.call("POST", path, {**body, "LastUpdated": "today"})) == (400, "ODP_DESERIALIZATION_ERROR")
+    assert still.open(**{"@odata.type": f"#IfsApp.{ASSISTANT}.VoucherEntry"}).status_code == 201
+
+
+def test_texts_that_are_too_long(still):
+    assert code_of(still.open(VoucherText2="x" * 2001)) == (400, "DB_VALUE_TOO_LARGE")
+    objkey = still.header(VoucherText2="x" * 2000)["Objkey"]
     rows = f"{ASSISTANT}/VoucherSet(Objkey='{objkey}')/VoucherPostingArray"
     for field, length in (("Text", 200), ("ReferenceNumber", 50), ("ReferenceSerie", 50), ("Account", 20)):
-        body = ifs.row(objkey, debit=1, **{field: "x" * (length + 1)})
-        assert code_of(ifs.call("POST", rows, body)) == (400, "DB_VALUE_TOO_LARGE")
-        assert ifs.call("POST", rows, {**body, field: "x" * length}).status_code == 201
+        body = still.row(objkey, debit=1, **{field: "x" * (length + 1)})
+        assert code_of(still.call("POST", rows, body)) == (400, "DB_VALUE_TOO_LARGE")
+        assert still.call("POST", rows, {**body, field: "x" * length}).status_code == 201
 
 
-def test_bodies_that_are_no_json_object(ifs):
+def test_bodies_that_are_no_json_object(still):
     for content, kind in ((b"{", "application/json"), (b"[]", "application/json"), (b"{}", "text/plain")):
-        answer = ifs.call("POST", f"{ASSISTANT}/VoucherSet", content, Content_Type=kind)
+        answer = still.call("POST", f"{ASSISTANT}/VoucherSet", content, Content_Type=kind)
         assert code_of(answer) == (400, "ODP_DESERIALIZATION_ERROR")
 
 
-def test_what_the_server_gives_cannot_be_given(ifs):
-    answer = ifs.open(Objkey="AAAX1")
+def test_what_the_server_gives_cannot_be_given(still):
+    answer = still.open(Objkey="AAAX1")
     assert answer.json()["error"]["details"][0]["message"].startswith("ORA-20121: Field [Objkey]")
 
 
