@@ -66,7 +66,7 @@ class Rejected(ExchangeError):  # noqa: N818
 
 
 class Misconfigured(ExchangeError):  # noqa: N818
-    """A retry without a changed setting cannot work. `page` names where to repair it: connection, gusto, mapping."""
+    """A retry without a changed setting cannot work. `page` names where to repair it: connection, gusto, mapping, period."""
 
     def __init__(self, sentence: str, page: str = "connection") -> None:
         super().__init__(sentence)

@@ -109,11 +109,13 @@ def all_rows(
     """
     rows = page = rows_of(document)
     expected = document.get("@odata.count")
-    first, seen = asked, {asked}
+    first, seen, begin = asked, {asked}, 0
     while link := next_address(document, asked, below) or (
-        _skipping(first, len(rows)) if page_size and len(page) >= page_size else ""
+        # Links may have led to the end of what $top let through, which need not be the end of the list.
+        _skipping(first, len(rows)) if page_size and len(rows) - begin >= page_size else ""
     ):
         is_skipping = "@odata.nextLink" not in document
+        begin = len(rows) if is_skipping else begin
         if link in seen:
             raise TemporaryFailure(
                 f"{urlsplit(asked).hostname} sent us to a page a second time. We try again by itself."

@@ -38,6 +38,9 @@ UNKNOWN_OUTCOMES_MAX = 8
 #: How long a journal waits before it looks again for the one that has to move first; that one calls it, too.
 SISTER_WAIT = timedelta(minutes=10)
 
+#: Page on which a refusal of the ERP is repaired -> what the posting waits for; anything else is configuration.
+_REASONS = {"mapping": Posting.Reason.MAPPING, "period": Posting.Reason.PERIOD}
+
 #: (age of the entry, wait until the ERP is asked again whether somebody posted it). Most journals are posted the same
 #: day; after a week an hourly question still notices within the hour.
 POLL_STEPS = (
@@ -171,8 +174,9 @@ def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
             block(lock(posting_id), Posting.Reason.REJECTED, error.sentence)
         return None
     except Misconfigured as error:
+        reason = _REASONS.get(error.page, Posting.Reason.CONFIGURATION)
         with tenant_scope(tenant_id):
-            block(lock(posting_id), Posting.Reason.CONFIGURATION, error.sentence)
+            block(lock(posting_id), reason, error.sentence)
         return None
     if answer is None:
         return None

@@ -25,7 +25,7 @@ from audit.exchange import (
 )
 from erp.ifs.fields import Fields
 from erp.ifs.names import CREATE, Action, EntitySet
-from erp.ifs.refusals import refusal
+from erp.ifs.refusals import plain, refusal
 from erp.ifs.sign_in import SignIn
 from erp.odata import (
     BatchIncomplete,
@@ -36,6 +36,7 @@ from erp.odata import (
     batch_answers,
     batch_of_changeset,
     batch_of_reads,
+    error_body,
     key,
     query_string,
 )
@@ -48,7 +49,7 @@ ANSWER_SECONDS = 135.0
 #: Statuses with a body of IFS' own that says more than the status.
 _SAYS_WHY = frozenset({500, 501, 503, 504})
 
-#: Reads in one $batch; up to 200 parts are seen in the field.
+#: Reads in one $batch, unless the connection wants smaller ones; up to 200 parts are seen in the field.
 READS_PER_BATCH = 100
 
 JSON = "application/json"
@@ -66,8 +67,11 @@ class Query:
     """A filter with their names: see Names.equals."""
     orderby: str = ""
     parent_key: Key = field(default_factory=dict)
-    reads_all_fields: bool = False
-    """Without $select: for rows of which only the key is known."""
+    top: int = 0
+    """How many rows are expected, where more than a page."""
+
+    def page_size(self, usual: int) -> int:
+        return max(usual, self.top)
 
 
 class IfsClient:
@@ -108,10 +112,10 @@ class IfsClient:
 
     def _address(self, query: Query) -> str:
         options = {
-            "$select": "" if query.reads_all_fields else ",".join(self.names.fields(query.of)),
+            "$select": ",".join(self.names.fields(query.of)),
             "$filter": query.where,
             "$orderby": query.orderby,
-            "$top": str(self.fields.page_size),
+            "$top": str(query.page_size(self.fields.page_size)),
         }
         return f"{self.path(query.of, query.parent_key)}?{query_string(options)}"
 
@@ -131,8 +135,9 @@ class IfsClient:
         if not self.fields.uses_batch:
             return [self._rows_or_error(query) for query in queries]
         found: list[list[Row] | ExchangeError] = []
+        size = min(READS_PER_BATCH, self.fields.changeset_size)
         while len(found) < len(queries):
-            found += self._read_batch(queries[len(found) : len(found) + READS_PER_BATCH])
+            found += self._read_batch(queries[len(found) : len(found) + size])
         return found
 
     def _rows_or_error(self, query: Query) -> list[Row] | ExchangeError:
@@ -177,7 +182,7 @@ class IfsClient:
                 asked,
                 lambda url: self._read(url, words),
                 below=self.service(query.of),
-                page_size=self.fields.page_size,
+                page_size=query.page_size(self.fields.page_size),
             )
         except (ValueError, TypeError) as error:
             raise TemporaryFailure(f"IFS gave an answer to {words} that cannot be read.") from error
@@ -297,9 +302,17 @@ class IfsClient:
             accept="multipart/mixed",
             prefer=prefer,
         )
-        if response.status_code not in {200, 202}:
-            raise refusal(response.status_code, response.headers, response.content, what, has_effect=has_effect)
-        return response
+        if response.status_code in {200, 202}:
+            return response
+        # 413 comes from a gateway before IFS; 400 to a whole batch is about its form, not about what it asks for.
+        if response.status_code in {400, 413}:
+            body = error_body(response.content)
+            words = plain(body.words) if body else f"status {response.status_code}"
+            raise Misconfigured(
+                f"IFS did not take {what} in one request: “{words}” If it is too big, lower “Rows per changeset” of the "
+                "connection; if IFS takes no changesets, switch them off there."
+            )
+        raise refusal(response.status_code, response.headers, response.content, what, has_effect=has_effect)
 
     def _write(
         self,

@@ -62,10 +62,13 @@ def look(client: IfsClient, journal: Journal, known: Known, *, is_read_back: boo
                 HELD_ROW, Company=journal.company_code, ReferenceSerie=series, ReferenceNumber=journal.posting_key
             ),
             orderby=",".join(client.names.field(HELD_ROW, name) for name in ("VoucherNo", "RowNo")),
+            # One more than there should be, so that the page is not full and nothing more is asked for.
+            top=len(journal.lines) + 1,
         )
     )
     held = vouchers_of(rows, series, journal.posting_key)
-    states = {} if is_read_back or not held else _states(client, journal, held)
+    is_plain = is_read_back and len(held) == 1
+    states = {} if is_plain or not held else _states(client, journal, held)
     cancelled = frozenset(key for key in held if states.get(key, {}).get("VoucherStatus") == CANCELLED)
     alive = [voucher for key, voucher in held.items() if key not in cancelled]
     if alive:

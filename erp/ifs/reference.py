@@ -46,8 +46,8 @@ from erp.ifs.setup import (
 )
 from erp.odata import Row
 
-#: Accounting years that are read: this one, two before it, and all that are to come.
-YEARS_BACK = 2
+#: Accounting years that are read: this one, the one before it, and all that are to come. Each period costs a question.
+YEARS_BACK = 1
 
 #: Kind of a period in which payrolls are posted; the others open and close a year.
 ORDINARY = "Ordinary"

@@ -64,7 +64,7 @@ PROVIDER_CODES: dict[str, Next] = {
     "DB_VALUE_TOO_LARGE": Next.REFUSED,
     "META_INFORMATION_ERROR": Next.UNCLEAR,
     "MI_DUPLICATE_ERROR": Next.UNCLEAR,
-    "MI_METADATA_NOTFOUND": Next.NAMES,
+    "MI_METADATA_NOTFOUND": Next.MISSING,
     # The service was deployed anew under the request, which was not carried out.
     "MI_MODIFIED_ERROR": Next.RETRY,
     "MI_RETRIEVAL_ERROR": Next.UNCLEAR,

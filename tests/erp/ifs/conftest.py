@@ -235,6 +235,10 @@ def served_ifs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandb
         yield running
 
 
+#: Reference data of the shared sandbox, whose set-up no test changes: read once.
+shared_reference: list[Reference] = []
+
+
 @pytest.fixture
 def cloud(tenant: Any, served_ifs: tuple[Sandbox, IfsSandbox]) -> Iterator[Cloud]:
     """Empty books on the sandbox that all tests share. Not for tests that change its set-up."""
@@ -244,6 +248,10 @@ def cloud(tenant: Any, served_ifs: tuple[Sandbox, IfsSandbox]) -> Iterator[Cloud
     system.change_settings(**asdict(Settings()))
     server.log.clear()
     with cloud_of(tenant, server, system) as found:
+        if not shared_reference:
+            shared_reference.append(found.connector(is_warm=False).read_reference())
+            found.requests()
+        found.reference = shared_reference[0]
         yield found
 
 
