@@ -104,7 +104,9 @@ def test_an_action_without_a_sentence_is_refused(tenant):
 
 def test_a_sentence_writes_days_and_amounts_for_people(tenant):
     with tenant_scope(tenant.id):
-        entry = trail.record("posting.allocated", posting_key="K", lines=3, debit="-1234567.80", company_code="2026-13-45")
+        entry = trail.record(
+            "posting.allocated", posting_key="K", lines=3, debit="-1234567.80", company_code="2026-13-45"
+        )
         assert trail.sentence(entry) == "Journal K was built: 3 lines, -1,234,567.80, company code 2026-13-45."
         entry = trail.record("payroll_run.withdrawn", check_date="2026-11-03", what="cancelled")
         assert trail.sentence(entry) == "Payroll run with check date 3 Nov 2026 was cancelled in Gusto."
