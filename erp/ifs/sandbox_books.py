@@ -1,8 +1,8 @@
 """The books behind the IFS Cloud sandbox: the hold table, and the general ledger that an update moves vouchers into.
 
 A voucher that was moved is nowhere to be found in the hold table, and what a client can read of the general ledger is
-little (`../shared` facts, section 5): rows of a known number through the assistant, and whatever search the customer
-made himself. Both are the same stored voucher here; `VoucherUpdatedDb` says where it is.
+little (facts, section 5): rows of a known number through the assistant, and whatever search the customer
+made for it. Both are the same stored voucher here; `VoucherUpdatedDb` says where it is.
 """
 
 from __future__ import annotations

@@ -60,7 +60,6 @@ class Projections:
         self.iam = iam
         self.assistant = assistant
         self.store = iam.store
-        self._lock = threading.RLock()
         self._late: list[threading.Timer] = []
 
     def answer(self, request: Request) -> Answer:
@@ -97,7 +96,7 @@ class Projections:
         if name == QUICK_REPORTS:
             if request.method != "GET":
                 raise refused("ODP_NOT_ALLOWED")
-            with self._lock, self.store.transaction():
+            with self.store.transaction():
                 return answer_quick_report(rest, request.raw_query, assistant, service)
         operation = Operation(request.method, rest, request.raw_query, request.headers, request.body)
         call = Call(request, projections()[name], service, operation, assistant)
@@ -124,7 +123,7 @@ class Projections:
         """All of them or none. Raises `RefusedPart`."""
         answers: list[Answer] = []
         created: dict[str, tuple[str, str]] = {}
-        with self._lock, self.store.transaction():
+        with self.store.transaction():
             if any(operation.method != "GET" for operation in operations) and call.request.fault("locked"):
                 place = len(operations) - 1
                 raise RefusedPart(call.assistant.errors.refuse("FND_LOCKED", lu="Voucher").answer, place)
