@@ -48,6 +48,8 @@ def test_accrual_and_settlement_are_entered_in_order_and_add_up_to_one_journal(w
     assert set(found) == {("ACCRUAL", 1), ("SETTLEMENT", 1)}
     accrual, settlement = found["ACCRUAL", 1], found["SETTLEMENT", 1]
     run = world.run(uuid)
+    assert run.period_end is not None
+    assert run.check_date is not None
     assert (accrual.posting_date, settlement.posting_date) == (min(run.period_end, run.check_date), run.check_date)
     assert accrual.entered_at <= settlement.entered_at
     world.holds_exactly(accrual, settlement)

@@ -789,7 +789,7 @@ class TestFaults:
 
     def test_given_up_it_waits_for_a_person_and_heals(self, connected, gusto, told):
         run = announce(connected, processed(gusto))
-        claim = Claim(1, run.tenant_id, "gusto.read_payroll", str(run.pk), 40, None)  # type: ignore[arg-type]
+        claim = Claim(1, run.tenant_id, "gusto.read_payroll", str(run.pk), 40, None)
         read_payroll_exhausted(claim, "Gusto has a fault of its own (status 503).")
         assert (again(run).state, again(run).reason) == (State.BLOCKED, "exhausted")
         assert "status 503" in again(run).sentence

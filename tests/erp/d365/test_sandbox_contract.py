@@ -478,8 +478,8 @@ def test_tokens_have_the_published_body(d365):
         assert {name: type(value) for name, value in answer.json().items()} == {
             name: type(value) for name, value in wanted["body"].items()
         }
-        form = set(published[version]["request"]["form"])
-        assert form == {"grant_type", "client_id", "client_secret", "scope" if version == "v2" else "resource"}
+        fields = set(published[version]["request"]["form"])
+        assert fields == {"grant_type", "client_id", "client_secret", "scope" if version == "v2" else "resource"}
     asked: dict[int, dict[str, str]] = {
         7000215: {"client_secret": "wrong"},
         700016: {"client_id": "11111111-1111-1111-1111-111111111111"},
