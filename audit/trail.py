@@ -48,6 +48,12 @@ SENTENCES: dict[str, str] = {
     "payroll_run.withdrawn": "Payroll run with check date {check_date} was {what} in Gusto.",
     "payroll_run.replayed": "Payroll run with check date {check_date} was replayed.",
     "payroll_run.ignored": "Payroll run with check date {check_date} is not posted: {sentence}",
+    "payroll_run.file_added": "File “{file}” was added as payroll run with check date {check_date}: {employees} people.",
+    "payroll_run.file_differs": (
+        "File “{file}” says something else of the payroll run with check date {check_date}. Nothing was replaced."
+    ),
+    "payroll_run.file_restored": "File “{file}” was given again for the payroll run with check date {check_date}. It stands.",
+    "payroll_run.taken_back": "The payroll file of the payroll run with check date {check_date} was taken back: {reason}",
     "payroll_run.difference_accepted": "A difference of {amount} in the tie-out was accepted: {reason}",
     "posting.allocated": "Journal {posting_key} was built: {lines} lines, {debit}, company code {company_code}.",
     "posting.approved": "Journal {posting_key}, {debit}, was approved.",

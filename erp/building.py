@@ -116,7 +116,7 @@ def build(run_id: int) -> None:
     lives = of_life(run).exclude(state=Posting.State.VOIDED).exists()
     given_up = set(of_life(run).values_list("posting_key", flat=True)) if lives else set()
     label = CONNECTORS[entity.erp_connection.system][0]
-    prepared_by = sorted({*version.changed_by, *filter(None, [version.created_by])})
+    prepared_by = sorted({*version.changed_by, *filter(None, [version.created_by]), *run.prepared_by})
     kept: dict[str, Posting] = {}
     for index, journal in enumerate(allocation.journals):
         if journal.posting_key in given_up:

@@ -25,8 +25,13 @@ from tenants.scope import tenant_scope
 #: How long to wait for a journal that is just being sent before looking again whether it can be undone.
 SENDING_WAIT = timedelta(seconds=5)
 
-#: What Gusto says -> what happens: these take the payroll back whole, so each live journal gets a contra journal.
-TAKEN_BACK = {"cancelled": "cancelled", "deleted": "deleted", "unprocessed": "read back unprocessed"}
+#: What became of the payroll -> why it is undone: these take it back whole, so each live journal gets a contra journal.
+TAKEN_BACK = {
+    "cancelled": "The payroll was cancelled in Gusto.",
+    "deleted": "The payroll was deleted in Gusto.",
+    "unprocessed": "The payroll was read back unprocessed in Gusto.",
+    "taken_back": "The payroll file was taken back.",
+}
 #: These are answered by Gusto with a reversal payroll of its own.
 ANSWERED_BY_GUSTO = {"reversed": "reversed", "partially_reversed": "partially reversed"}
 
@@ -45,7 +50,7 @@ def withdraw(claim: work.Claim) -> work.Later | None:
             _wait_for_reversal_payroll(run)
         elif run.undone_by in TAKEN_BACK:
             taken_back.append(run.sequence)
-        reason = f"The payroll was {TAKEN_BACK.get(run.undone_by, 'taken back')} in Gusto."
+        reason = TAKEN_BACK.get(run.undone_by, "The payroll was taken back.")
         # Each is looked at, and not only until the first that is still being sent.
         is_sending = [_undo_life(run, sequence, reason) for sequence in taken_back]
     return work.Later(timezone.now() + SENDING_WAIT) if any(is_sending) else None
@@ -113,7 +118,7 @@ def reverse(posting: Posting, by: str, reason: str) -> Posting:
     problems = problems_of_journal(probe, contra) + _date_problem(day, posting)
     made = keep(
         run, posting.legal_entity, posting.mapping_table, contra, problems, _contra_trace(posting, contra),
-        prepared_by=[by] if by else [], reverses=posting, reason=reason,
+        prepared_by=sorted({*run.prepared_by, by} - {""}), reverses=posting, reason=reason,
     )  # fmt: skip
     if not problems:
         release_or_approve(made)

@@ -132,6 +132,9 @@ def _announce(legal_entity_id: int, company_uuid: str, payroll_uuid: str, source
 
 
 def _read_again(run: PayrollRun) -> None:
+    if run.source == PayrollRun.Source.FILE:
+        # A person brought this payroll; what Gusto says of it changes nothing here.
+        return
     work.enqueue("gusto.read_payroll", str(run.pk), tenant_id=run.tenant_id)
 
 

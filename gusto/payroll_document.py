@@ -1,4 +1,4 @@
-"""The stored payroll: pages as Gusto gave them and what was true of its people, compressed and encrypted as one blob.
+"""The stored payroll: pages as they were given and what was true of its people, compressed and encrypted as one blob.
 
 It is the most private thing here, so it is opened only to make lines of it, inside the tenant's scope, and kept nowhere
 in the clear. The blob opens to JSON {"pages": [text, ...], "people": {employee_uuid: {...}}}.
@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from gusto.lines_file import reading_of_lines
 from gusto.models import PayrollDocument, PayrollRun
-from gusto.payroll_lines import Reading, read_document
+from gusto.payroll_lines import Form, Reading, read_document
 from gusto.roster import person_of
 from mappings.payroll import PayrollHeader
 from tenants.secrets import sealed, unsealed
@@ -24,14 +25,16 @@ class NotRead(LookupError):  # noqa: N818 - reads as what is wrong
     """This run has no document: it was never read back, or is not posted."""
 
 
-def store(run: PayrollRun, pages: list[str], people: dict[str, Any], read_at: datetime) -> PayrollDocument:
+def store(
+    run: PayrollRun, pages: list[str], people: dict[str, Any], read_at: datetime, form: Form = Form.DOCUMENT
+) -> PayrollDocument:
     """Keep a payroll with its run, inside a scope. The same pages and people as the last time are kept once."""
     digest = digest_of(pages)
     last: PayrollDocument | None = PayrollDocument.objects.filter(payroll_run=run).first()
     if last is not None and last.digest == digest and _opened(last)["people"] == people:
         return last
     document = PayrollDocument(
-        payroll_run=run, read_at=read_at, pages=len(pages), digest=digest, sealed=_blob(pages, people)
+        payroll_run=run, form=form.value, read_at=read_at, pages=len(pages), digest=digest, sealed=_blob(pages, people)
     )
     document.save(force_insert=True)
     return document
@@ -43,6 +46,8 @@ def reading_of(run: PayrollRun) -> Reading:
     if last is None:
         raise NotRead(f"payroll run {run.pk} has no document")
     opened = _opened(last)
+    if last.form == Form.LINES:
+        return reading_of_lines(opened["pages"][0], run.company_uuid, run.payroll_uuid, run.legal_entity.currency)
     people = {uuid: person_of(kept) for uuid, kept in opened["people"].items()}
     return read_document(_taken(opened["pages"]), people, run.legal_entity.currency, with_digest=False)
 

@@ -37,7 +37,7 @@ class EmployeeRow(NamedTuple):
 
 @dataclass(slots=True)
 class Pages:
-    """What Gusto answered. Without pages only the facts are known: nobody wanted the rest."""
+    """What Gusto answered, or what a file holds. Without pages only the facts are known: nobody wanted the rest."""
 
     facts: Facts
     has_reversals: bool
@@ -151,15 +151,16 @@ def _take_employees(client: GustoClient, path: str, pages: Pages, params: Mappin
                 continue
             kept = kept_of(employee)
             pages.people[uuid] = kept
-            pages.employees.append(
-                EmployeeRow(
-                    uuid,
-                    kept["code"],
-                    kept["department"],
-                    flag_of(employee.get("terminated")),
-                    name_of(employee.get("version")),
-                )
-            )
+            pages.employees.append(employee_row(uuid, employee, kept))
+
+
+def employee_row(uuid: str, employee: Mapping[str, Any], kept: Mapping[str, Any]) -> EmployeeRow:
+    """An employee as Gusto gives it, and what `gusto.roster.kept_of` kept of it, as the row that is shown. Raises
+    Unreadable.
+    """
+    return EmployeeRow(
+        uuid, kept["code"], kept["department"], flag_of(employee.get("terminated")), name_of(employee.get("version"))
+    )
 
 
 def _employees(document: Any) -> Iterable[Mapping[str, Any]]:

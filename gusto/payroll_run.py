@@ -5,7 +5,8 @@ the run in a short scope, read the payroll outside any scope, write the result i
 
 The same payroll read again is nothing new. Other content under a known uuid is a person's question, unless Gusto said in
 between that the payroll was cancelled: then what was made of it is taken back first and the new one follows under the
-next sequence. A second run for one payroll is never made (design 6, "Identity of a payroll run").
+next sequence. A second run for one payroll is never made (design 6, "Identity of a payroll run"). What becomes of a payroll
+that a person brought as a file (`gusto.files`) is decided by the same functions.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from audit.trail import record
 from audit.work import Claim, Later
 from gusto import payroll_document, people, source_codes
 from gusto.client import GustoClient
-from gusto.figures import Unreadable, folded
+from gusto.figures import Unreadable
 from gusto.models import PayrollDocument, PayrollRun, WebhookEvent
 from gusto.payroll_document import NotRead, header_of, reading_of
 from gusto.payroll_findings import ACCEPTABLE
+from gusto.payroll_identity import has_other_source, take_turn
 from gusto.payroll_lines import Facts, Reading, read_document
 from gusto.payroll_pages import Gone, Pages, fetch_payroll
 from gusto.roster import person_of
@@ -79,6 +81,7 @@ CHANGED = "The payroll changed in Gusto after it was read, and Gusto said nothin
 class _Order:
     """What has to be known of a run to read it outside any scope."""
 
+    legal_entity_id: int
     company_uuid: str
     payroll_uuid: str
     connection_id: int
@@ -112,6 +115,7 @@ def read_payroll(claim: Claim) -> Later | None:
         if entity.gusto_connection_id is None:
             return _refused(claim, "configuration", NOT_CONNECTED)
         order = _Order(
+            legal_entity_id=entity.pk,
             company_uuid=run.company_uuid,
             payroll_uuid=run.payroll_uuid,
             connection_id=entity.gusto_connection_id,
@@ -140,6 +144,7 @@ def read_payroll(claim: Claim) -> Later | None:
         if reading is None:
             _ignore(_locked(claim), pages.facts, order.ignored_sentence(pages.facts))
             return None
+        take_turn(order.legal_entity_id)
         return _settle(_locked(claim), pages, reading, started)
 
 
@@ -149,7 +154,7 @@ def read_payroll_exhausted(claim: Claim, sentence: str) -> None:
     with tenant_scope(claim.tenant_id):
         run = PayrollRun.objects.select_for_update(of=("self",)).filter(pk=int(claim.ref)).first()
         if run is not None and run.state not in (State.WITHDRAWN, State.IGNORED):
-            _block(run, "exhausted", f"The payroll could not be read from Gusto: {sentence}", [])
+            block(run, "exhausted", f"The payroll could not be read from Gusto: {sentence}", [])
 
 
 def accept_difference(run: PayrollRun, name: str, reason: str) -> None:
@@ -178,7 +183,7 @@ def accept_difference(run: PayrollRun, name: str, reason: str) -> None:
         if locked.read_at is None:
             _finish_reading(locked)
         else:
-            _reach_read(locked)
+            reach_read(locked)
         return
     locked.sentence = _summary([row["sentence"] for row in locked.problems])
     locked.save()
@@ -193,7 +198,7 @@ def add_rows(run: PayrollRun, rows: Iterable[Row]) -> None:
     run.tie_out = [row for row in run.tie_out if row["name"] not in names] + [row.as_json() for row in added]
     problems = problems_of(added)
     if problems and run.state == State.READ:
-        _block(run, "tie_out", _summary([problem.sentence for problem in problems]), problems)
+        block(run, "tie_out", _summary([problem.sentence for problem in problems]), problems)
     else:
         run.save()
 
@@ -213,39 +218,56 @@ def _settle(run: PayrollRun, pages: Pages, reading: Reading, started: datetime) 
         _mark_reversal(run, pages)
         return None
     if run.state == State.WITHDRAWN and run.read_at is not None:
-        if _withdrawal_is_under_way(run):
+        if withdrawal_is_under_way(run):
             return Later(
                 timezone.now() + EVERY_WITHDRAWAL, "The journals of the withdrawn payroll are taken back first."
             )
-        run.sequence += 1
-        run.accepted_differences = []
+        begin_again(run)
+    take(run, pages, reading, started)
+    return None
+
+
+def begin_again(run: PayrollRun) -> None:
+    """The next life of a run that was taken back."""
+    run.sequence += 1
+    run.accepted_differences = []
+
+
+def take(run: PayrollRun, pages: Pages, reading: Reading, read_at: datetime) -> None:
+    """Keep a payroll that was read whole, and let it go on if nothing speaks against it. The run is locked or new."""
     run.withdrawn_at, run.undone_by, run.read_at = None, "", None
     _take_facts(run, reading)
-    payroll_document.store(run, pages.pages, pages.people, started)
-    people.take(run.legal_entity_id, pages.employees, started)
+    if run._state.adding:
+        run.save()
+    payroll_document.store(run, pages.pages, pages.people, read_at, reading.form)
+    people.take(run.legal_entity_id, pages.employees, read_at)
     source_codes.take(run.legal_entity_id, reading.facts.check_date, reading.header.lines)
     problems = _problems(run, reading)
-    if _has_other_source(run):
-        _block(run, "unclear", OTHER_SOURCE, [])
+    if has_other_source(run):
+        block(run, "unclear", OTHER_SOURCE, [])
     elif problems:
-        _block(run, "tie_out", _summary([problem.sentence for problem in problems]), problems)
+        block(run, "tie_out", _summary([problem.sentence for problem in problems]), problems)
     else:
         _finish_reading(run)
         _mark_reversal(run, pages)
-    return None
 
 
 def _compare(run: PayrollRun, reading: Reading) -> None:
     """A run that was read, read again: nothing happens twice, and nothing is replaced in silence."""
     if reading.digest == run.content_digest:
         if run.state == State.BLOCKED and run.reason in HEALED and run.undone_by not in REVERSED.values():
-            _reach_read(run)
+            reach_read(run)
         return
     if _notices(run, TAKEN_BACK).filter(received_at__gt=run.read_at).exists():
         # Cancelled, changed and processed again before we looked.
         _withdraw(run, "cancelled")
         work.enqueue("gusto.read_payroll", str(run.pk), tenant_id=run.tenant_id)
         return
+    block(run, "unclear", CHANGED, changes(run, reading))
+
+
+def changes(run: PayrollRun, reading: Reading) -> list[Problem]:
+    """What a payroll says otherwise than the run that stands under its identity, sum by sum."""
     before = {row.name: row for row in map(row_of, run.tie_out)}
     problems = [
         Problem(
@@ -256,12 +278,7 @@ def _compare(run: PayrollRun, reading: Reading) -> None:
         for row in tie_out(reading)
         if row.name in before and (was := before[row.name].left) != row.left
     ]
-    _block(
-        run,
-        "unclear",
-        CHANGED,
-        problems or [Problem("unclear", "changed", "Single amounts or payment methods differ.")],
-    )
+    return problems or [Problem("unclear", "changed", "Single amounts or payment methods differ.")]
 
 
 def _mark_reversal(run: PayrollRun, pages: Pages) -> None:
@@ -337,7 +354,7 @@ def _refused(claim: Claim, reason: str, sentence: str) -> Later | None:
             return None
         if _is_read(run) and not _notices(run, TAKEN_BACK).filter(received_at__gt=run.read_at).exists():
             return None
-        _block(run, reason, sentence, [])
+        block(run, reason, sentence, [])
     return Later(timezone.now() + EVERY_REFUSED, sentence) if reason == "configuration" else None
 
 
@@ -394,18 +411,24 @@ def _finish_reading(run: PayrollRun) -> None:
     """
     document = PayrollDocument.objects.filter(payroll_run=run)[0]
     run.read_at = document.read_at
+    if run.source == PayrollRun.Source.FILE:
+        # Gusto is not asked about a payroll that it did not bring.
+        reach_read(run)
+        return
     _record(run, "payroll_run.read", employees=run.employees, pages=document.pages)
-    _reach_read(run)
+    reach_read(run)
     work.enqueue(LEDGER_REPORT, str(run.pk), tenant_id=run.tenant_id)
 
 
-def _reach_read(run: PayrollRun) -> None:
+def reach_read(run: PayrollRun) -> None:
+    """READ, inside a scope, the run locked: nothing speaks against it (any more)."""
     run.state, run.reason, run.sentence, run.problems = State.READ, "", "", []
     run.save()
     payroll_processed.send(sender=PayrollRun, run=run)
 
 
-def _block(run: PayrollRun, reason: str, sentence: str, problems: list[Problem]) -> None:
+def block(run: PayrollRun, reason: str, sentence: str, problems: list[Problem]) -> None:
+    """BLOCKED, inside a scope, the run locked: it waits for a person."""
     is_new = (run.state, run.reason, run.sentence) != (State.BLOCKED, reason, sentence)
     run.state, run.reason, run.sentence = State.BLOCKED, reason, sentence
     run.problems = [_problem_row(problem) for problem in problems]
@@ -429,19 +452,6 @@ def _summary(sentences: list[str]) -> str:
     return f"The payroll does not add up. {sentences[0]}{more}"
 
 
-def _has_other_source(run: PayrollRun) -> bool:
-    """The same payroll came in by file: (legal entity, pay period, check date, type, reason) is its identity there."""
-    others = PayrollRun.objects.filter(
-        legal_entity_id=run.legal_entity_id,
-        check_date=run.check_date,
-        period_start=run.period_start,
-        period_end=run.period_end,
-        payroll_type=run.payroll_type,
-    ).exclude(source=run.source)
-    others = others.exclude(state__in=[State.WITHDRAWN, State.IGNORED])
-    return any(folded(other.off_cycle_reason) == folded(run.off_cycle_reason) for other in others)
-
-
 def _notices(run: PayrollRun, kinds: Mapping[str, str]) -> QuerySet[WebhookEvent]:
     """What Gusto said of this payroll."""
     return WebhookEvent.objects.filter(
@@ -449,7 +459,7 @@ def _notices(run: PayrollRun, kinds: Mapping[str, str]) -> QuerySet[WebhookEvent
     )
 
 
-def _withdrawal_is_under_way(run: PayrollRun) -> bool:
+def withdrawal_is_under_way(run: PayrollRun) -> bool:
     return WorkItem.objects.filter(
         tenant_id=run.tenant_id,
         kind=WITHDRAWAL,

@@ -7,6 +7,7 @@ from django.dispatch import Signal
 #: `run` (PayrollRun) was read back whole and reached READ. Sender: PayrollRun.
 payroll_processed = Signal()
 
-#: `run` is no longer what it was; `what` is cancelled, deleted, unprocessed, reversed or partially_reversed.
+#: `run` is no longer what it was; `what` is cancelled, deleted, unprocessed, reversed, partially_reversed, or taken_back
+#: for a payroll file that a person took back.
 #: Sender: PayrollRun.
 payroll_changed = Signal()

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from gusto.figures import ZERO
-from gusto.payroll_lines import Facts, Off, Reading, Sums
+from gusto.payroll_lines import Facts, Form, Off, Reading, Sums
 from mappings.journal import Problem
 from mappings.payroll import SIDES, LineKind, PayrollLine, Side
 
@@ -87,7 +87,11 @@ def row_of(stored: Mapping[str, Any]) -> Row:
 
 
 def tie_out(reading: Reading) -> tuple[Row, ...]:
-    """T1 to T7 for a document that was read, and the conditions under which its signs may be trusted."""
+    """T1 to T7 for a document that was read, and the conditions under which its signs may be trusted. Of a file of payroll
+    lines, which has no totals, what it proves of itself.
+    """
+    if reading.form is Form.LINES:
+        return tuple(_of_lines(reading))
     figures = _Figures(reading)
     return (
         *_debits(figures),
@@ -309,6 +313,48 @@ def _memos(sums: Sums) -> Iterable[Row]:
 CASH_TIPS, COMPANY_TAXES, DRAWS = "Cash tips", "Company taxes", "Owner's draws"
 
 
+# A file of payroll lines
+
+
+def _of_lines(reading: Reading) -> Iterable[Row]:
+    """Each person's sides, and under the names of T1 to T6 the sums of the lines: T8 compares the journals with them."""
+    sums = reading.sums
+    sides: dict[str, dict[Side, Decimal]] = {}
+    net_pay, debited = ZERO, ZERO
+    for line in reading.header.lines:
+        natural = SIDES[line.kind]
+        if line.employee and len(natural) == 1:
+            person = sides.setdefault(line.employee, dict.fromkeys(Side, ZERO))
+            person[natural[0]] += line.amount
+        if line.kind is LineKind.NET_PAY:
+            net_pay += line.amount
+        elif line.kind in _DEBITED_BY_GUSTO:
+            debited += line.amount
+    each = Off()
+    for person in sides.values():
+        each.compare(person[Side.DEBIT], person[Side.CREDIT])
+    yield _each(
+        "T7 sides", "each person's earnings, tips, draws and reimbursements = taxes, deductions and net pay", each
+    )
+    for name, words, amount in (
+        ("T1", "company debit = net pay by direct deposit, taxes, child support", net_pay - sums.checks + debited),
+        ("T2", "taxes = everybody's and the company's", sums.employee_taxes + sums.employer_taxes + sums.company_taxes),
+        ("T3 gross", "gross pay = earnings + tips + cash tips + draws", sums.gross),
+        ("T4", "checks = amounts of everybody paid by check", sums.checks),
+        ("T5 reimbursements", "reimbursements = everybody's reimbursements", sums.reimbursements),
+        ("T6 employee_taxes", "employee taxes = everybody's own taxes", sums.employee_taxes),
+        ("T6 employer_taxes", "employer taxes = the employer's taxes on everybody", sums.employer_taxes),
+        ("T6 benefits", "benefits = the employer's contributions, imputed ones too", sums.contributions),
+        ("T6 imputed_pay", "imputed pay = imputed contributions", sums.imputed),
+        ("T6 child_support_debit", "child support debit = child support that Gusto pays over", sums.child_support),
+    ):
+        yield Row(name, words, amount, amount, Verdict.EQUAL, NO_TOTAL)
+    yield from _memos(sums)
+
+
+NO_TOTAL = "The file gives no total: this is the sum of its lines."
+
+
 # T8
 
 #: Credits of a person that Gusto takes from the bank account, beside net pay by direct deposit.
@@ -359,7 +405,8 @@ def journal_tie_out(parts: Iterable[JournalPart], tied: Iterable[Row]) -> tuple[
 
 def _debited_row(by_name: Mapping[str, Row], debited: Decimal) -> Row:
     row = compared("T8 clearing", "company debit = credits that Gusto debits", by_name["T1"].left, debited)
-    named = [by_name[name] for name in _EXPLAINING if by_name[name].verdict in (Verdict.KNOWN, Verdict.ACCEPTED)]
+    explaining = [by_name[name] for name in _EXPLAINING if name in by_name]
+    named = [each for each in explaining if each.verdict in (Verdict.KNOWN, Verdict.ACCEPTED)]
     if row.stops and debited - row.left == sum((each.right - each.left for each in named), ZERO):
         return known(row, "It is the difference that is known from above.")
     return row
