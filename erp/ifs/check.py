@@ -100,8 +100,8 @@ def _company(client: IfsClient, known: Sequence[Row], company: str) -> CheckResu
         return CheckResult(
             "Company",
             False,
-            "The service user sees no company: IFS answers with empty lists. Connect it to the companies in IFS (Users per "
-            "Company).",
+            "The service user sees no company: IFS answers with empty lists. Make it a finance user of the "
+            "companies in IFS.",
         )
     if not company:
         return CheckResult(

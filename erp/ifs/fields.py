@@ -15,7 +15,7 @@ from erp.ifs.names import CODE_PARTS, Names, changed_names
 from tenants.credentials import CredentialField
 
 #: `AC`, or `AC, 20=PAY`: a value for all companies, and others for single ones. Lengths are those of the model.
-_PER_COMPANY = r"(?:[^\s=,]{{1,20}}\s*=\s*)?[^\s=,]{{1,{0}}}(?:\s*,\s*(?:[^\s=,]{{1,20}}\s*=\s*)?[^\s=,]{{1,{0}}})*"
+_PER_COMPANY = r"(?:[^\s=,;]{{1,20}}\s*=\s*)?[^\s=,;]{{1,{0}}}(?:\s*,\s*(?:[^\s=,;]{{1,20}}\s*=\s*)?[^\s=,;]{{1,{0}}})*"
 _YES_NO = "yes|no"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
@@ -134,7 +134,7 @@ CREDENTIAL_FIELDS: tuple[CredentialField, ...] = (
         "companies",
         "Companies to read",
         hint="Separated by commas. Empty: every company that the service user may see.",
-        pattern=r"[^\s,']{1,20}(\s*,\s*[^\s,']{1,20})*",
+        pattern=r"[^\s,;']{1,20}(\s*,\s*[^\s,;']{1,20})*",
         example="10, 20",
         is_required=False,
     ),

@@ -72,8 +72,8 @@ def read_reference(client: IfsClient, company_code: str) -> Reference:
     problems: list[str] = []
     if not finance:
         problems.append(
-            "The service user of this connection sees no company: IFS answers with empty lists. Connect it to the "
-            "companies in IFS (Users per Company)."
+            "The service user of this connection sees no company: IFS answers with empty lists. Make it a finance "
+            "user of the companies in IFS."
         )
     elif company_code:
         problems += company_problems(company_code, known, finance.get(company_code), accounts.get(company_code, []))

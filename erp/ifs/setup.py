@@ -63,12 +63,12 @@ def company_problems(company: str, known: Iterable[Row], finance: Row | None, ac
     if finance is None:
         if any(row.get("Company") == company for row in known):
             return [
-                f"IFS knows company {company}, but shows nothing of its accounting to this connection. Connect the service "
-                "user to the company in IFS (Users per Company, and a finance user in it)."
+                f"IFS knows company {company}, but shows nothing of its accounting to this connection. Make the service "
+                "user a finance user of that company in IFS."
             ]
         return [
             f"IFS shows no company {company} to this connection. Either it does not exist, or the service user may not "
-            "work in it: check the company code, and Users per Company in IFS."
+            "work in it: check the company code, and make the service user a finance user of that company in IFS."
         ]
     if not accounts:
         return [f"Company {company} has no account in IFS yet. The service user sees the company; it is empty."]
