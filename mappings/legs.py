@@ -219,7 +219,9 @@ class _Person:
                 self._post(line, part, _CREDIT, line.job, code, stays=True)
 
     def _post_one_side(self, line: PayrollLine, cents: int, codes: Shares[str]) -> None:
-        """What follows the wages; a credit does not where one company code pays for all."""
+        """What follows the wages; a credit does not where one company code pays for all. 0.00 goes nowhere."""
+        if not cents:
+            return
         side = _ONE_SIDE[line.kind]
         if side is _CREDIT and self.run.paying_company_code:
             self._post(line, cents, side, line.job, self.run.paying_company_code, stays=True)

@@ -87,7 +87,8 @@ def target(position: int, text: str) -> Target:
     account, *pairs = words
     dimensions = dict(pair.split("=") for pair in pairs)
     company_code = dimensions.pop("company_code", "")
-    return Target(position, percent, account, tuple(sorted(dimensions.items())), company_code)
+    accrual_account = dimensions.pop("accrual_account", "")
+    return Target(position, percent, account, tuple(sorted(dimensions.items())), company_code, accrual_account)
 
 
 def table(rules_text: str = DEFAULT_RULES, crosswalk: str = "", **policy: object) -> Table:

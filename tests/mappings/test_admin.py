@@ -370,7 +370,7 @@ def test_an_approver_approves_what_others_prepared(tenant, draft, dana):
     assert client.post(f"{TABLES}{draft.pk}/approve/").status_code == 302
     with tenant_scope(tenant.id):
         assert MappingTable.objects.get().approved_by == "dana"
-    assert last_entry(tenant) == ("dana", "Mapping table version 1, valid from 2026-01-01, was approved.")
+    assert last_entry(tenant) == ("dana", "Mapping table version 1, valid from 1 Jan 2026, was approved.")
 
 
 def test_own_work_is_not_approved(tenant, draft):

@@ -218,7 +218,7 @@ def test_approval_is_told_and_recorded(bakery):
     assert (table.approved_by, table.approved_at is not None) == ("dana", True)
     entry = AuditEntry.objects.get(action="mapping_table.approved")
     assert entry.actor == "dana"
-    assert sentence(entry) == "Mapping table version 1, valid from 2026-01-01, was approved."
+    assert sentence(entry) == "Mapping table version 1, valid from 1 Jan 2026, was approved."
 
 
 def test_nobody_approves_what_they_prepared(bakery):
