@@ -86,7 +86,9 @@ def test_children_start_in_order_and_stop_in_reverse(tmp_path):
 
     Watched(supervised).play(act)
     assert [line for line in lines(log) if "ended" in line] == ["web ended", "worker ended", "sandbox ended"]
-    assert [processes(session) for session in sessions] == [{}, {}, {}]
+    assert len(sessions) == 3
+    # A killed process is in the table for a moment longer.
+    wait_until(lambda: not any(processes(session) for session in sessions), "nothing left of them")
 
 
 def test_a_killed_child_comes_back_and_its_orphans_are_gone(tmp_path):
@@ -100,7 +102,7 @@ def test_a_killed_child_comes_back_and_its_orphans_are_gone(tmp_path):
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: lines(log).count("worker started") == 2, "the second life")
         assert supervised.pids()["worker"] != first
-        assert processes(first) == {}
+        wait_until(lambda: not processes(first), "nothing left of the first life")
 
     Watched(supervised).play(act)
 
