@@ -78,7 +78,9 @@ def payroll_runs(draw: st.DrawFn, has_both_signs: bool = False) -> PayrollHeader
     corrects = sign < 0 or has_both_signs
     check_date = date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 364)))
     period_start: date | None = check_date - timedelta(days=draw(st.sampled_from([40, 18, 75, 9, -5])))
-    period_end: date | None = period_start + timedelta(days=draw(st.sampled_from([13, 6, 14, 30, 35]))) if period_start else None
+    period_end: date | None = (
+        period_start + timedelta(days=draw(st.sampled_from([13, 6, 14, 30, 35]))) if period_start else None
+    )
     if draw(st.integers(0, 9)) == 0:
         period_start = period_end = None
     return PayrollHeader(
