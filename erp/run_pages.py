@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from audit.admin import is_under_way
+from erp import payroll_files
 from erp.building import replay_run
 from erp.models import Posting
 from erp.pages import MOVING, TYPES, chip, confirm, may_see_pay, run_debits, run_title, why_blocked
@@ -37,6 +38,7 @@ class PayrollRunAdmin(RoleAdmin):
     list_per_page = 25
     ordering = ("-check_date", "-id")
     change_form_template = "erp/payroll_run.html"
+    list_before_template = "erp/payroll_runs.html"
     actions = None
     empty_sentence = "No payroll run yet. As soon as Gusto has processed a payroll it shows here."
 
@@ -79,7 +81,11 @@ class PayrollRunAdmin(RoleAdmin):
     def get_urls(self) -> list[URLPattern]:
         own = path("<int:object_id>/replay/", self.admin_site.admin_view(self.replay), name="gusto_payrollrun_replay")
         found: list[URLPattern] = super().get_urls()
-        return [own, *found]
+        return [own, *payroll_files.urls(self), *found]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"may_add_file": has_role(request, payroll_files.ROLES), **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -103,6 +109,7 @@ class PayrollRunAdmin(RoleAdmin):
             "reason": run.reason.replace("_", "-"),
             "repair": repair_of_run(run) if run.state == PayrollRun.State.BLOCKED else None,
             "may_replay": has_role(request, (Role.OWNER, Role.PREPARER)) and run.state != PayrollRun.State.WITHDRAWN,
+            "may_take_back": payroll_files.may_take_back(request, run),
             "may_see_pay": may_see_pay(request),
             "unequal": [row for row in run.tie_out if row["verdict"] != "equal"],
             "equal": [row for row in run.tie_out if row["verdict"] == "equal"],
@@ -119,8 +126,8 @@ class PayrollRunAdmin(RoleAdmin):
         if request.method != "POST":
             return confirm(
                 self, request, "Replay this payroll run", page,
-                "The payroll run is read from Gusto again and allocated with the approved mapping of its check date. "
-                "Nothing that was sent is sent again.", "Replay payroll run",
+                f"The payroll run {'is read from Gusto again and' if run.source == PayrollRun.Source.API else 'is'} allocated "
+                "with the approved mapping of its check date. Nothing that was sent is sent again.", "Replay payroll run",
                 crumbs=[
                     ("Payroll runs", reverse("admin:gusto_payrollrun_changelist")), (run_title(run), page), ("Replay", ""),
                 ],
