@@ -117,10 +117,27 @@ class MappingTableAdmin(RoleAdmin):
     readonly_fields = ("created_by", "created_at", "changed_by_shown", "approved_by", "approved_at")
     fieldsets = (
         (None, {"fields": ("legal_entity", "valid_from", "note")}),
-        ("Journals", {"fields": tuple(POLICY_FIELDS)}),
+        (
+            "Journals",
+            {
+                "fields": (
+                    "journals", "posting_date", "lines", "clearing_detail", "header_text", "line_text",
+                    "ignored_payroll_types",
+                )
+            },
+        ),
+        (
+            "Company codes",
+            {
+                "fields": (
+                    "credits", "paying_company_code", "due_from_account", "due_to_account", "affiliate_dimension"
+                )
+            },
+        ),
+        ("Month end", {"fields": ("straddle", "accrual_account", "straddle_off_cycle", "unpaid_holidays")}),
         ("Who", {"fields": readonly_fields}),
-    )
-    add_fieldsets = fieldsets[:2]
+    )  # fmt: skip
+    add_fieldsets = fieldsets[:-1]
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MappingTable]:

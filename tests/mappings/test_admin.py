@@ -24,7 +24,7 @@ from mappings.models import (
     SourceCode,
 )
 from mappings.sheets import CsvSheet, ExcelSheet
-from mappings.tables import approve, new_draft
+from mappings.tables import POLICY_FIELDS, approve, new_draft
 from tenants.models import Connection, LegalEntity
 from tenants.scope import tenant_scope
 from tests.conftest import member
@@ -248,6 +248,11 @@ def test_a_version_itself_is_made_and_edited(tenant, entity, bob):
     assert last_entry(tenant) == (
         "bob", "Mapping table version 1 was changed: valid_from from “2026-07-01” to “2026-08-01”.",
     )  # fmt: skip
+
+
+def test_the_page_of_a_version_has_its_whole_journal_policy(tenant, draft, bob):
+    page = text_of(signed_in(bob).get(f"{TABLES}{draft.pk}/change/"))
+    assert [name for name in POLICY_FIELDS if f'name="{name}"' not in page] == []
 
 
 def test_a_draft_is_removed_with_its_rows(tenant, draft, bob):
