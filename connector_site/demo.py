@@ -25,6 +25,7 @@ from django.urls import reverse
 from audit.exchange import json_of
 from audit.trail import verify
 from connector_site import demo_ledger, health
+from connector_site.demo_ledger import LEDGERS
 from connector_site.demo_visitor import PageRefused, Visitor
 from connector_site.provision import provision
 from erp.models import Posting, ReferenceSnapshot
@@ -37,12 +38,15 @@ DATA = Path(__file__).resolve().parent / "demo_data"
 SLUG = "harbor"
 #: user -> what they may do, as the summary says it.
 PEOPLE = {"olivia": "owner", "pete": "preparer", "anna": "approver"}
-#: How often the sandbox's accountant posts what was entered, once the demo waits for visitors.
+#: How often the people and jobs of the far ledgers post what was entered, once the demo waits for visitors.
 POST_EVERY_SECONDS = 5
-
-
 #: Seconds that the sandbox may take for one thing that somebody does there.
 CONTROL_SECONDS = 15.0
+
+
+def companies() -> int:
+    """How many companies the sandbox's Gusto needs: one for each legal entity of the installation."""
+    return (DATA / "installation.toml").read_text().count("[[legal_entity]]")
 
 
 class DemoFailed(Exception):  # noqa: N818 - reads as what happened
@@ -96,34 +100,25 @@ class Demo:
     def _meet_the_sandbox(self) -> None:
         self._wait(lambda: self._sandbox_output.read_text().endswith("\n"), "the sandbox", 60)
         self.facts = json.loads(self._sandbox_output.read_text().splitlines()[0])
-        self._say(f"The sandbox serves a Gusto and a Dynamics 365 at {self.facts['address']}.")
+        names = " and ".join(f"a {ledger.name}" for ledger in LEDGERS.values())
+        self._say(f"The sandbox serves a Gusto, {names} at {self.facts['address']}.")
+        for system, ledger in LEDGERS.items():
+            if ledger.settings:
+                self._control("POST", self._sandbox_of(system, "settings"), ledger.settings)
 
     def _provision(self) -> None:
-        gusto, d365 = self.facts["gusto"], self.facts["d365"]
         first = min(date.fromisoformat(payroll["check_date"]) for payroll in self._open_payrolls().values())
-        for name in ("mapping.csv", "crosswalks.csv"):
-            shutil.copy(DATA / name, self.folder / name)
+        for file in DATA.glob("*.csv"):
+            shutil.copy(file, self.folder / file.name)
         path = self.folder / "installation.toml"
         path.write_text(
             string.Template((DATA / "installation.toml").read_text()).substitute(
-                gusto_client_id=gusto["client_id"],
-                gusto_address=gusto["address"],
-                d365_environment=d365["environment"],
-                d365_authority=d365["authority"],
-                d365_directory_id=d365["directory_id"],
-                d365_client_id=d365["client_id"],
-                d365_journal_name=d365["journal_name"],
-                first_check_date=first.isoformat(),
+                first_check_date=first.isoformat(), **self._served()
             )
         )
-        outcome = provision(
-            path,
-            environment={
-                "GUSTO_CLIENT_SECRET": gusto["client_secret"],
-                "D365_CLIENT_SECRET": d365["client_secret"],
-                **{f"{user.upper()}_PASSWORD": password for user, password in self._passwords.items()},
-            },
-        )
+        served = {name.upper(): value for name, value in self._served().items()}
+        passwords = {f"{user.upper()}_PASSWORD": password for user, password in self._passwords.items()}
+        outcome = provision(path, environment={**served, **passwords})
         if outcome.mistakes:
             raise DemoFailed("The installation cannot be provisioned: " + " ".join(map(str, outcome.mistakes)))
         self.tenant = Tenant.objects.get(slug=SLUG)
@@ -180,18 +175,21 @@ class Demo:
                 self._say(f"{approver.user} approved journal {posting.posting_key} in the console.")
 
     def _post_in_the_ledger(self) -> None:
-        """Dynamics lets nobody post from outside: its accountant does, here by the sandbox's batch job."""
-        self._wait(self._are_in(Posting.State.ENTERED, Posting.State.POSTED), "the journals in Dynamics", 120)
-        d365 = self.facts["d365"]["address"]
-        self._control("POST", f"{d365}/_sandbox/post-journals")
-        self._say("The accountant posted the entered journals in Dynamics 365.")
+        """An ERP posts nothing at our word: its people and jobs do, here by the sandbox's control addresses."""
+        self._wait(self._are_in(Posting.State.ENTERED, Posting.State.POSTED), "the journals in the ERPs", 120)
+        for system, ledger in LEDGERS.items():
+            self._control("POST", self._sandbox_of(system, ledger.post_address))
+            self._say(ledger.post_sentence)
         self._wait(self._are_in(Posting.State.POSTED), "the posted journals", 60)
         if not self.is_once:
-            self._control("POST", f"{d365}/_sandbox/settings", {"post_every_seconds": POST_EVERY_SECONDS})
+            for system, ledger in LEDGERS.items():
+                self._control("POST", self._sandbox_of(system, "settings"), {ledger.timer: POST_EVERY_SECONDS})
 
     def _verify(self) -> None:
-        """Ask the ledger itself: every journal once and whole. And the tie-out, and the audit chain."""
-        found = demo_ledger.faults(self._ledger(), self._postings())
+        """Ask the ledgers themselves: every journal once and whole. And the tie-out, and the audit chain."""
+        found = []
+        for system in LEDGERS:
+            found += demo_ledger.faults(self._held(system), [row for row in self._postings() if _system(row) == system])
         for run in self._runs():
             unexplained = sum(
                 (abs(Decimal(row["difference"])) for row in run.tie_out if row["verdict"] not in {"equal", "known"}),
@@ -207,22 +205,20 @@ class Demo:
             raise DemoFailed(" ".join(found))
         posted = [posting for posting in self._postings() if posting.state == Posting.State.POSTED]
         self._say(
-            f"Verified at the ledger: {len(posted)} {'journal' if len(posted) == 1 else 'journals'}, each exactly once, "
+            f"Verified at the ledgers: {len(posted)} {'journal' if len(posted) == 1 else 'journals'}, each exactly once, "
             f"debits = credits, tie-out 0.00 unexplained; audit trail of {chain.entries} entries unbroken."
         )
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def summary(self) -> list[str]:
-        """The journals as they stand in the ledger, and how to get in."""
-        ledger = self._ledger()
-        with tenant_scope(self.tenant.id):
-            names = dict(MainAccount.objects.values_list("number", "name"))
-            facts = ReferenceSnapshot.objects.get().facts
+        """The journals as they stand in the ledgers, and how to get in."""
+        held = {journal.posting_key: journal for system in LEDGERS for journal in self._held(system)}
         lines: list[str] = []
         for posting in sorted(self._postings(), key=lambda posting: posting.legal_entity_id):
             head = (
-                f"{posting.legal_entity.name}, company code {posting.company_code}, posting date {posting.posting_date}"
+                f"{posting.legal_entity.name}, {posting.legal_entity.erp_connection.name}, "
+                f"company code {posting.company_code}, posting date {posting.posting_date}"
             )
             if posting.state == Posting.State.POSTED:
                 lines += [
@@ -232,7 +228,7 @@ class Demo:
                 ]
                 lines += [
                     f"  {line}"
-                    for line in demo_ledger.journal_table(ledger, posting, names, facts["segments"], facts["delimiter"])
+                    for line in demo_ledger.journal_table(held[posting.posting_key], self._account_names(posting))
                 ]
             else:
                 lines += [
@@ -242,7 +238,8 @@ class Demo:
                 ]
         lines += ["", f"Console   {self.console}/"]
         lines += [f"  {user:<8} {self._passwords[user]}   {role}" for user, role in PEOPLE.items()]
-        lines += [f"Sandbox   {self.facts['gusto']['address']}/   {self.facts['d365']['page']}"]
+        lines += [f"Sandbox   {self.facts['gusto']['address']}/"]
+        lines += [f"          {self._sandbox(system)['page']}   {ledger.name}" for system, ledger in LEDGERS.items()]
         return lines
 
     # --- small parts ------------------------------------------------------------------------------------------------
@@ -254,7 +251,7 @@ class Demo:
 
     def _entities(self) -> list[LegalEntity]:
         with tenant_scope(self.tenant.id):
-            return list(LegalEntity.objects.order_by("id"))
+            return list(LegalEntity.objects.select_related("erp_connection").order_by("id"))
 
     def _runs(self) -> list[PayrollRun]:
         with tenant_scope(self.tenant.id):
@@ -262,7 +259,7 @@ class Demo:
 
     def _postings(self) -> list[Posting]:
         with tenant_scope(self.tenant.id):
-            return list(Posting.objects.select_related("legal_entity", "payroll_run").order_by("id"))
+            return list(Posting.objects.select_related("legal_entity__erp_connection", "payroll_run").order_by("id"))
 
     def _open_payrolls(self) -> dict[str, dict[str, Any]]:
         """Company -> its payroll that nobody has processed yet."""
@@ -271,10 +268,35 @@ class Demo:
             company["uuid"]: next(row for row in company["payrolls"] if not row["processed"]) for company in companies
         }
 
-    def _ledger(self) -> dict[str, Any]:
-        """Everything that the sandbox's Dynamics holds, amounts as Decimal."""
-        found: dict[str, Any] = self._control("GET", f"{self.facts['d365']['address']}/_sandbox/ledger")
+    def _sandbox(self, system: str) -> dict[str, Any]:
+        """What the sandbox of an ERP says of itself."""
+        found: dict[str, Any] = self.facts[system]
         return found
+
+    def _sandbox_of(self, system: str, control: str) -> str:
+        return f"{self._sandbox(system)['address']}/_sandbox/{control}"
+
+    def _served(self) -> dict[str, str]:
+        """What an installation needs to know of the sandboxes, each named after its system: d365_client_id."""
+        return {
+            f"{system}_{name}": value
+            for system in ("gusto", *LEDGERS)
+            for name, value in self._sandbox(system).items()
+            if isinstance(value, str)
+        }
+
+    def _held(self, system: str) -> list[demo_ledger.HeldJournal]:
+        """Everything that the far ledger of an ERP holds."""
+        with tenant_scope(self.tenant.id):
+            facts = ReferenceSnapshot.objects.get(connection__system=system).facts
+        return LEDGERS[system].journals(self._control("GET", self._sandbox_of(system, "ledger")), facts)
+
+    def _account_names(self, posting: Posting) -> dict[str, str]:
+        with tenant_scope(self.tenant.id):
+            of_ledger = MainAccount.objects.filter(
+                connection=posting.legal_entity.erp_connection, company_code=posting.company_code
+            )
+            return dict(of_ledger.values_list("number", "name"))
 
     def _control(self, method: str, address: str, document: Any = None) -> Any:
         """What somebody does in the far system itself, by the sandbox's control addresses. Raises DemoFailed."""
@@ -352,6 +374,11 @@ class Demo:
             with tenant_scope(self.tenant.id):
                 said += Connection.objects.exclude(health_sentence="").values_list("health_sentence", flat=True)
         return "".join(f" {sentence}" for sentence in said)
+
+
+def _system(posting: Posting) -> str:
+    connection = posting.legal_entity.erp_connection
+    return connection.system if connection else ""
 
 
 def _is_subscribed() -> bool:

@@ -1,36 +1,140 @@
-"""What the far ledger of the demo holds, compared with what it should, and one journal of it as a table."""
+"""What the far ledgers of the demo hold, each read by its sandbox's own control addresses, compared with what they should.
+
+Each ERP has a `FarLedger` here: how its books are read, and what its people do so that an entered journal is posted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from connector_site import columns
 from erp.models import Posting
 
 
-def faults(ledger: Mapping[str, Any], postings: Iterable[Posting]) -> list[str]:
-    """Every way in which the ledger is not exactly these postings, each once and whole. Empty = it is."""
+@dataclass(frozen=True, slots=True)
+class HeldLine:
+    """One line as it stands over there; `dimensions` as a person reads them. One of the amounts is zero."""
+
+    main_account: str
+    dimensions: str
+    debit: Decimal
+    credit: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJournal:
+    """One journal as it stands over there, entered or posted."""
+
+    posting_key: str
+    is_posted: bool
+    lines: tuple[HeldLine, ...]
+
+    @property
+    def figures(self) -> tuple[int, Decimal, Decimal]:
+        """Count of lines, debits, credits."""
+        zero = Decimal(0)
+        return (
+            len(self.lines),
+            sum((line.debit for line in self.lines), zero),
+            sum((line.credit for line in self.lines), zero),
+        )
+
+
+class FarLedger(ABC):
+    """One ERP's books. `facts` are those of its reference data: how its account strings are to be read."""
+
+    name: ClassVar[str]
+    post_address: ClassVar[str]
+    """Below the sandbox of this ERP: what posts everything that was entered."""
+    post_sentence: ClassVar[str]
+    timer: ClassVar[str]
+    """The sandbox's setting after how many seconds that happens by itself."""
+    settings: ClassVar[Mapping[str, Any]] = {}
+    """How the sandbox is set up before the story begins."""
+
+    @abstractmethod
+    def journals(self, state: Mapping[str, Any], facts: Mapping[str, Any]) -> list[HeldJournal]:
+        """Everything that the books hold under a posting key. `state`: what the sandbox shows, amounts as Decimal."""
+
+
+class DynamicsLedger(FarLedger):
+    name = "Dynamics 365"
+    post_address = "post-journals"
+    post_sentence = "The accountant posted the entered journals in Dynamics 365."
+    timer = "post_every_seconds"
+
+    def journals(self, state: Mapping[str, Any], facts: Mapping[str, Any]) -> list[HeldJournal]:
+        found = []
+        for journal in state["journals"]:
+            by_key: dict[str, list[HeldLine]] = defaultdict(list)
+            for line in journal["lines"]:
+                account, *values = str(line["AccountDisplayValue"]).split(facts["delimiter"])
+                dimensions = zip(facts["segments"][1:], values, strict=False)
+                by_key[line.get("Document", "")].append(
+                    HeldLine(
+                        account, _shown(dimensions), _amount(line.get("DebitAmount")), _amount(line.get("CreditAmount"))
+                    )
+                )
+            found += [
+                HeldJournal(key, journal["IsPosted"] == "Yes", tuple(lines)) for key, lines in by_key.items() if key
+            ]
+        return found
+
+
+class IfsLedger(FarLedger):
+    name = "IFS Cloud"
+    post_address = "gl-update"
+    post_sentence = "The update of the general ledger took the approved vouchers of IFS Cloud."
+    timer = "gl_update_every_seconds"
+    settings = {"ledger_source": "projection"}
+
+    def journals(self, state: Mapping[str, Any], facts: Mapping[str, Any]) -> list[HeldJournal]:
+        found = []
+        for voucher in state["vouchers"]:
+            code_parts: Mapping[str, str] = facts["code_parts"][voucher["Company"]]
+            by_key: dict[str, list[HeldLine]] = defaultdict(list)
+            for row in voucher["rows"]:
+                dimensions = ((name, row.get(f"Code{letter}") or "") for name, letter in code_parts.items())
+                by_key[row["ReferenceNumber"] or ""].append(
+                    HeldLine(
+                        row["Account"], _shown(dimensions), _amount(row["DebetAmount"]), _amount(row["CreditAmount"])
+                    )
+                )
+            found += [HeldJournal(key, voucher["is_updated"], tuple(rows)) for key, rows in by_key.items() if key]
+        return found
+
+
+#: system -> its ledger. One line per ERP of the demo.
+LEDGERS: dict[str, FarLedger] = {"d365": DynamicsLedger(), "ifs": IfsLedger()}
+
+
+def faults(held: Iterable[HeldJournal], postings: Iterable[Posting]) -> list[str]:
+    """Every way in which a ledger is not exactly these postings, each once and whole. Empty = it is."""
     found = []
     wanted = {posting.posting_key: posting for posting in postings if posting.state != Posting.State.VOIDED}
-    documents = {key: held for key, held in ledger["documents"].items() if key}
-    for key in sorted(documents.keys() - wanted.keys()):
+    by_key: dict[str, list[HeldJournal]] = defaultdict(list)
+    for journal in held:
+        by_key[journal.posting_key].append(journal)
+    for key in sorted(by_key.keys() - wanted.keys()):
         found.append(f"The ledger holds {key}, which nobody here knows.")
     for key, posting in wanted.items():
-        held = documents.get(key)
+        journals = by_key.get(key, [])
         if posting.state != Posting.State.POSTED:
-            if held is not None:
+            if journals:
                 found.append(f"The ledger holds {key} although it is {posting.state}.")
-            continue
-        if held is None:
+        elif not journals:
             found.append(f"The ledger does not hold {key}.")
-            continue
-        if len(held["journals"]) != 1 or len(held["posted_journals"]) != 1:
-            found.append(f"The ledger holds {key} in {len(held['journals'])} journals instead of one.")
-        expected = [Decimal(posting.line_count), posting.debit, posting.credit, posting.debit, posting.credit]
-        actual = [Decimal(held[name]) for name in ("lines", "debit", "credit", "ledger_debit", "ledger_credit")]
-        if actual != expected:
+        elif len(journals) > 1:
+            found.append(f"The ledger holds {key} in {len(journals)} journals instead of one.")
+        elif not journals[0].is_posted:
+            found.append(f"The ledger holds {key}, but not posted.")
+        elif journals[0].figures != (posting.line_count, posting.debit, posting.credit):
+            actual, expected = journals[0].figures, (posting.line_count, posting.debit, posting.credit)
             found.append(
                 f"The ledger holds {key} with other figures: {', '.join(map(str, actual))} instead of "
                 f"{', '.join(map(str, expected))}."
@@ -38,20 +142,26 @@ def faults(ledger: Mapping[str, Any], postings: Iterable[Posting]) -> list[str]:
     return found
 
 
-def journal_table(
-    ledger: Mapping[str, Any], posting: Posting, names: Mapping[str, str], segments: Sequence[str], delimiter: str
-) -> list[str]:
-    """The journal of a posting as the ledger has it, line by line. `names`: main account -> its name; `segments`: what
-    stands where in an account string of this ledger, the main account first.
-    """
-    (journal,) = [
-        each for each in ledger["journals"] if each["lines"] and each["lines"][0]["Document"] == posting.posting_key
+def journal_table(journal: HeldJournal, names: Mapping[str, str]) -> list[str]:
+    """A journal as the ledger has it, line by line. `names`: main account -> its name."""
+    rows: list[list[Any]] = [
+        [
+            line.main_account,
+            names.get(line.main_account, ""),
+            line.dimensions,
+            line.debit or None,
+            line.credit or None,
+        ]
+        for line in journal.lines
     ]
-    rows: list[list[Any]] = []
-    for line in journal["lines"]:
-        account, *values = str(line["AccountDisplayValue"]).split(delimiter)
-        shown = ", ".join(f"{name} {value}" for name, value in zip(segments[1:], values, strict=False) if value)
-        debit, credit = (Decimal(line[name] or 0) for name in ("DebitAmount", "CreditAmount"))
-        rows.append([account, names.get(account, ""), shown, debit or None, credit or None])
-    rows.append(["", "Total", "", journal["debit"], journal["credit"]])
+    _, debit, credit = journal.figures
+    rows.append(["", "Total", "", debit, credit])
     return columns.lines(["Account", "Name", "Dimensions", "Debit", "Credit"], rows)
+
+
+def _shown(dimensions: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in dimensions if value)
+
+
+def _amount(value: Any) -> Decimal:
+    return Decimal(value or 0)

@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from connector_site import demo_ledger
+from connector_site.demo_ledger import HeldJournal, HeldLine
 from erp.models import Posting
 from tests.connector_site.conftest import ROOT, free_port, line_of, wait_until
 
@@ -50,7 +51,7 @@ def demo(folder: Path, *argv: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_once_ends_with_zero_and_shows_both_journals(folder):
+def test_once_ends_with_zero_and_shows_every_journal(folder):
     process = demo(folder, "--once", "--port", str(free_port()))
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
@@ -58,16 +59,22 @@ def test_once_ends_with_zero_and_shows_both_journals(folder):
         "olivia connected Harbor Lantern Foods Inc to Gusto company",
         "The signed webhooks arrived.",
         "anna approved journal",
-        "Verified at the ledger: 2 journals, each exactly once",
+        "Verified at the ledgers: 4 journals, each exactly once",
         "Payroll clearing, Gusto",
+        # Departments, locations and two company codes of one payroll, and a second ERP.
+        "Harbor Lantern Foods Inc, Dynamics 365, company code us01",
+        "Harbor Lantern Foods Inc, Dynamics 365, company code us02",
+        "Cobalt Ridge Mills Inc, IFS Cloud, company code US10",
+        "Department 030, CostCenter 110",
+        "CostCenter 110, Department 030",
         "olivia ", "pete ", "anna ",
     ):  # fmt: skip
         assert words in output
     totals = re.findall(r"Total +([\d,.]+) +([\d,.]+)", output)
-    assert len(totals) == 2
+    assert len(totals) == 4
     assert all(debit == credit for debit, credit in totals)
-    numbers = set(re.findall(r"Document number (\S+),", output))
-    assert len(numbers) == 2
+    numbers = set(re.findall(r"Document number ([^,]+), posting key", output))
+    assert len(numbers) == 4
     assert "Traceback" not in output
     # Whoever looks afterwards finds the same.
     look = subprocess.run(
@@ -88,7 +95,7 @@ def test_without_once_one_journal_waits_and_ctrl_c_ends_everything(folder):
         assert line, output
         output += line
     assert "waits for an approver: sign in as anna" in output
-    assert "Verified at the ledger: 1 journal, each exactly once" in output
+    assert "Verified at the ledgers: 3 journals, each exactly once" in output
     console = f"http://127.0.0.1:{port}/console/"
     assert requests.get(console, timeout=10).status_code == 200
     (sandbox,) = re.findall(r"Sandbox +(\S+)/gusto/", output)
@@ -141,32 +148,33 @@ def posting(key: str = "ABC", state: str = "posted") -> Posting:
     )
 
 
-def held(**changes) -> dict:
-    amounts = dict.fromkeys(("debit", "credit", "ledger_debit", "ledger_credit"), Decimal("10.5"))
-    return {"journals": ["J1"], "posted_journals": ["J1"], "lines": 2, "entries": 2, **amounts, **changes}
+def held(key: str = "ABC", *, is_posted: bool = True, amount: str = "10.5", lines: int = 2) -> HeldJournal:
+    zero = Decimal(0)
+    rows = [HeldLine("6000", "", Decimal(amount), zero), HeldLine("2110", "", zero, Decimal("10.5"))]
+    return HeldJournal(key, is_posted, tuple(rows[:lines]))
 
 
 def test_the_ledger_holds_exactly_what_it_should():
-    assert demo_ledger.faults({"documents": {"ABC": held(), "": held()}}, [posting()]) == []
-    assert demo_ledger.faults({"documents": {}}, [posting(state="allocated"), posting("X", "voided")]) == []
+    assert demo_ledger.faults([held()], [posting()]) == []
+    assert demo_ledger.faults([], [posting(state="allocated"), posting("X", "voided")]) == []
 
 
 @pytest.mark.parametrize(
-    ("documents", "sentence"),
+    ("journals", "sentence"),
     [
-        ({}, "does not hold ABC"),
-        ({"ABC": held(journals=["J1", "J2"], posted_journals=["J1", "J2"])}, "in 2 journals instead of one"),
-        ({"ABC": held(posted_journals=[])}, "instead of one"),
-        ({"ABC": held(lines=1)}, "with other figures"),
-        ({"ABC": held(ledger_credit=Decimal("10.51"))}, "with other figures"),
-        ({"ABC": held(), "XYZ": held()}, "XYZ, which nobody here knows"),
+        ([], "does not hold ABC"),
+        ([held(), held()], "in 2 journals instead of one"),
+        ([held(is_posted=False)], "but not posted"),
+        ([held(lines=1)], "with other figures"),
+        ([held(amount="10.51")], "with other figures"),
+        ([held(), held("XYZ")], "XYZ, which nobody here knows"),
     ],
 )
-def test_anything_else_is_a_fault(documents, sentence):
-    (found,) = demo_ledger.faults({"documents": documents}, [posting()])
+def test_anything_else_is_a_fault(journals, sentence):
+    (found,) = demo_ledger.faults(journals, [posting()])
     assert sentence in found
 
 
 def test_what_was_not_sent_must_not_be_there():
-    (found,) = demo_ledger.faults({"documents": {"ABC": held()}}, [posting(state="allocated")])
+    (found,) = demo_ledger.faults([held()], [posting(state="allocated")])
     assert "although it is allocated" in found

@@ -20,11 +20,12 @@ from connector_site.sandbox_urls import DEFAULT_PORT
 
 class Command(BaseCommand):
     help = (
-        "Show the main job on this machine, from nothing: an embedded PostgreSQL, a sandbox of Gusto and Dynamics 365, "
-        "web server and worker. Two legal entities are provisioned and connected to Gusto by OAuth; a payroll of each is "
-        "processed; the signed webhooks arrive; the journals are built, entered and posted. One posts by itself, one "
-        "waits for an approver. Prints the journal as the ledger holds it, the console's address and people to sign in "
-        "as, and stays up until Ctrl-C. Each start begins anew and touches no other installation."
+        "Show the main job on this machine, from nothing: an embedded PostgreSQL, a sandbox of Gusto and of each ERP, web "
+        "server and worker. Several legal entities are provisioned and connected to Gusto by OAuth; a payroll of each is "
+        "processed; the signed webhooks arrive; the journals are built, entered and posted, with departments, locations "
+        "and two company codes. One waits for an approver. Prints each journal as its ledger holds it, the console's "
+        "address and people to sign in as, and stays up until Ctrl-C. Each start begins anew and touches no other "
+        "installation."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--employees", type=int, default=12, help="people per company, 1 to 10000 (%(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from connector_site.demo import Demo, DemoFailed
+        from connector_site.demo import Demo, DemoFailed, companies
 
         if not settings.IS_DEMO:
             raise CommandError("Start the demo through manage.py, which prepares a database of its own.")
@@ -60,7 +61,7 @@ class Command(BaseCommand):
         say("The database is set up.")
         supervised = supervisor.Supervisor(
             [
-                _sandbox(options["employees"], logs / "sandbox.log"),
+                _sandbox(options["employees"], companies(), logs / "sandbox.log"),
                 supervisor.worker(logs / "worker.log"),
                 supervisor.web("127.0.0.1", port, logs / "web.log"),
             ],
@@ -104,12 +105,13 @@ class Command(BaseCommand):
             raise CommandError(f"{failure[0]} Logs are in {logs}.")
 
 
-def _sandbox(employees: int, output: Path) -> supervisor.Child:
+def _sandbox(employees: int, companies: int, output: Path) -> supervisor.Child:
     port = local.free_port(DEFAULT_PORT)
     output.write_text("")
     argv = (
         sys.executable, str(settings.BASE_DIR / "manage.py"), "sandbox", "--json", "--without-grants", "--port", str(port),
-        "--employees", str(employees), "--data", str(output.parent.parent / "sandbox"), "--public-url", settings.PUBLIC_URL,
+        "--employees", str(employees), "--companies", str(companies),
+        "--data", str(output.parent.parent / "sandbox"), "--public-url", settings.PUBLIC_URL,
     )  # fmt: skip
     return supervisor.Child("sandbox", argv, grace_seconds=5.0, output=output)
 
