@@ -217,7 +217,7 @@ class Demo:
         lines: list[str] = []
         for posting in sorted(self._postings(), key=lambda posting: posting.legal_entity_id):
             head = (
-                f"{posting.legal_entity.name}, {posting.legal_entity.erp_connection.name}, "
+                f"{posting.legal_entity.name}, {posting.legal_entity.erp_connection}, "
                 f"company code {posting.company_code}, posting date {posting.posting_date}"
             )
             if posting.state == Posting.State.POSTED:
