@@ -148,6 +148,8 @@ class Request:
     base_url: str
     faults: Faults
     system: str
+    about: str = ""
+    """The path as faults see it, where the system says another (`SandboxSystem.fault_path`)."""
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -168,7 +170,7 @@ class Request:
 
     def fault(self, name: str) -> Fault | None:
         """Take a fault that the system itself plays (a partial bulk failure, a conflict), if one is waiting."""
-        return self.faults.take(self.system, self.method, self.path, {name})
+        return self.faults.take(self.system, self.method, self.about or self.path, {name})
 
 
 @dataclass(slots=True)
@@ -241,6 +243,10 @@ class SandboxSystem:
 
     def before(self, request: Request) -> None:
         """Runs before the route, inside the request's transaction. Raise `Refused` to answer with an error."""
+
+    def fault_path(self, request: Request) -> str:
+        """The path as faults and the log see it: where one address serves everything, what the request is about."""
+        return request.path
 
     def unknown_path(self, request: Request) -> Answer:
         return Answer(404, {"error": f"no such address in this sandbox: {request.method} {request.path}"})
@@ -329,7 +335,7 @@ class Sandbox:
     """Serves systems under /<system>/ on loopback until `stop()`.
 
     Control addresses: POST /_sandbox/faults (fields of `Fault`), DELETE /_sandbox/faults, GET and DELETE
-    /_sandbox/log (every request: system, method, path, status, fault, seconds), GET /_sandbox/health.
+    /_sandbox/log (every request: system, method, path, about, status, fault, seconds), GET /_sandbox/health.
     """
 
     def __init__(self, systems: list[SandboxSystem], port: int = 0) -> None:
@@ -431,13 +437,15 @@ class _HttpHandler(BaseHTTPRequestHandler):
         )
         fault = None
         if not rest.startswith("_sandbox"):
-            fault = sandbox.faults.take(name, self.command, request.path, FRAME_FAULTS)
+            request.about = system.fault_path(request)
+            fault = sandbox.faults.take(name, self.command, request.about, FRAME_FAULTS)
         status = self.play(fault, system, request)
         if not rest.startswith("_sandbox"):
             sandbox.note(
                 system=name,
                 method=self.command,
                 path=request.path,
+                about=request.about,
                 query=parts.query,
                 status=status,
                 fault=fault.fault if fault else "",

@@ -28,7 +28,7 @@ from erp.connector import CONNECTORS, connector_class
 from erp.models import ReferenceSnapshot
 from gusto.models import GustoApplication, WebhookEvent, WebhookSubscription
 from tenants.admin import RoleAdmin, TenantForm, has_role
-from tenants.credentials import declaration, problems_of
+from tenants.credentials import FILE_BYTES_MAX, declaration, problems_of
 from tenants.middleware import membership_of
 from tenants.models import Connection, LegalEntity, Membership, Role, Tenant
 
@@ -46,6 +46,19 @@ ONE_SAVE = {"show_save_and_add_another": False, "show_save_and_continue": False}
 COMPANY_CODES_SHOWN = 30
 
 
+class CredentialFileField(forms.FileField):
+    """A file that is a credential: its value is the text, read no further than its check needs."""
+
+    widget = forms.FileInput
+
+    def clean(self, data: Any, initial: Any = None) -> str:
+        found = super().clean(data, initial)
+        if not found:
+            return ""
+        with found.open() as file:
+            return str(file.read(FILE_BYTES_MAX + 1).decode("utf-8-sig", "replace"))
+
+
 class CredentialsForm(forms.Form):
     """Drawn from the fields that the system declares. A secret that is left empty stays as it was."""
 
@@ -60,6 +73,15 @@ class CredentialsForm(forms.Form):
         for field in declaration(system).fields:
             has_secret = field.is_secret and bool(stored.get(field.name))
             hint = field.hint + (f" For example {field.example}." if field.example else "")
+            if field.is_file:
+                self.fields[field.name] = CredentialFileField(
+                    label=field.label,
+                    error_messages={"required": f"{field.label} is missing.", "empty": f"{field.label} is empty."},
+                    required=field.is_required and not has_secret,
+                    help_text="Stored. Upload a new one to replace it." if has_secret else hint,
+                    widget=forms.FileInput(attrs={"accept": field.accept}),
+                )
+                continue
             self.fields[field.name] = forms.CharField(
                 label=field.label,
                 error_messages={"required": f"{field.label} is missing."},
@@ -211,7 +233,7 @@ class ConnectionAdmin(RoleAdmin):
     def add_system(self, request: HttpRequest, system: str) -> HttpResponse:
         if not has_role(request, OWNER) or system not in CONNECTORS:
             raise Http404
-        form = CredentialsForm(system, None, request.POST or None)
+        form = CredentialsForm(system, None, request.POST or None, request.FILES or None)
         if request.method == "POST" and form.is_valid():
             if Connection.objects.filter(name=form.cleaned_data["name"]).exists():
                 form.add_error("name", "Another connection has this name.")
@@ -236,7 +258,7 @@ class ConnectionAdmin(RoleAdmin):
         connection = self._owned(request, object_id)
         if connection.system not in CONNECTORS:
             raise Http404
-        form = CredentialsForm(connection.system, connection, request.POST or None)
+        form = CredentialsForm(connection.system, connection, request.POST or None, request.FILES or None)
         if request.method == "POST" and form.is_valid():
             values = form.values()
             before = connection.stored_fields()

@@ -26,13 +26,14 @@ SYSTEMS: dict[str, str] = {
     "gusto": "gusto.sandbox.system.GustoSandbox",
     "d365": "erp.d365.sandbox.D365Sandbox",
     "ifs": "erp.ifs.sandbox.IfsSandbox",
+    "infor": "erp.infor.sandbox.InforSandbox",
 }
 
 DEFAULT_PORT = 8100
 #: Where Gusto may send an owner back to, below the product's public address.
 CALLBACK_PATH = "/gusto/callback"
 
-DESCRIPTION = """Run a small Gusto, a small Dynamics 365 and a small IFS Cloud on this machine, over real HTTP, until Ctrl-C.
+DESCRIPTION = """Run a small Gusto, Dynamics 365, IFS Cloud and Infor CloudSuite on this machine, over real HTTP, until Ctrl-C.
 
 They stand in for the outside systems: the product's own code signs in to them, reads payrolls, enters journals and is
 refused the way the vendors refuse. Only this machine can reach them. Nothing of the product's database is touched.
@@ -50,6 +51,7 @@ play (POST with curl; every address is below the one printed):
   /d365/_sandbox/ledger                            (GET) what the ledger holds
   /ifs/_sandbox/gl-update                          update the general ledger with every approved voucher
   /ifs/_sandbox/ledger                             (GET) what hold table and ledger hold
+  /infor/_sandbox/ionapi                           (GET) the .ionapi file of the Infor tenant
   /_sandbox/faults                                 the next answer is lost, slow, cut, 429, ...
 """
 
@@ -115,6 +117,7 @@ def build(
         },
         "d365": {"seed": seed, "settings": settings.get("d365", {})},
         "ifs": {"seed": seed, "settings": settings.get("ifs", {})},
+        "infor": {"seed": seed, "settings": settings.get("infor", {})},
     }
     return Sandbox(
         [sandbox_class(name)(Store(data / f"{name}.sqlite3"), **arguments.get(name, {})) for name in SYSTEMS], port

@@ -12,12 +12,26 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
+
+#: A file that is a credential is short; more than this is read of none.
+FILE_BYTES_MAX = 64 * 1024
+
+
+class ValueCheck(Protocol):
+    """A check of one value that no pattern can express. Returns the sentence that says what is wrong, or nothing."""
+
+    def __call__(self, value: str, *, is_on_premises: bool, sandbox_allowed: bool) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
-    """One field of a connection form. `pattern` is a regular expression for the whole value."""
+    """One field of a connection form. `pattern` is a regular expression for the whole value.
+
+    `is_file`: the value is the text of a file that a person uploads, cut behind FILE_BYTES_MAX + 1 characters; `accept`
+    says which files are offered (as HTML has it).
+    """
 
     name: str
     label: str
@@ -28,6 +42,9 @@ class CredentialField:
     is_secret: bool = False
     is_required: bool = True
     is_address: bool = False
+    is_file: bool = False
+    accept: str = ""
+    check: ValueCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +104,26 @@ def problems_of(
             found[candidate.name] = f"{candidate.label} does not have the expected form.{example}"
         elif candidate.is_address:
             try:
-                check_address_text(value, sandbox_allowed=sandbox_allowed)
+                check_address(value, is_on_premises=is_on_premises, sandbox_allowed=sandbox_allowed)
             except AddressRefused as refused:
                 found[candidate.name] = str(refused)
+        elif candidate.check is not None:
+            sentence = candidate.check(value, is_on_premises=is_on_premises, sandbox_allowed=sandbox_allowed)
+            if sentence:
+                found[candidate.name] = sentence
     return found
+
+
+def check_address(address: str, *, is_on_premises: bool, sandbox_allowed: bool) -> None:
+    """All that can be said of an address before its name is resolved. Raises AddressRefused."""
+    check_address_text(address, sandbox_allowed=sandbox_allowed)
+    host = urlsplit(address).hostname or ""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return
+    # A number needs no look-up, so that who typed it hears of it at once.
+    resolve(host, 0, is_on_premises=is_on_premises, sandbox_allowed=sandbox_allowed)
 
 
 def check_address_text(address: str, *, sandbox_allowed: bool) -> None:
