@@ -22,7 +22,7 @@ from audit import trail, work
 from audit.exchange import ExchangeError
 from erp import decisions, reversal
 from erp.connector import CONNECTORS, connector_class
-from erp.journal_rows import journal_table
+from erp.journal_rows import BY_ACCOUNT, journal_table
 from erp.models import Posting
 from erp.pages import MOVING, TYPES, chip, confirm, may_see_pay, posting_title, why_blocked
 from erp.repairs import repair_of_posting
@@ -147,8 +147,9 @@ class PostingAdmin(RoleAdmin):
         if posting is None:
             raise Http404
         context = {
-            **_facts(posting),
+            **_facts(posting, request.GET.get("by", BY_ACCOUNT)),
             "title": posting_title(posting),
+            "printed_by": request.user.get_username(),
             "crumbs": [
                 ("Journals", reverse("admin:erp_posting_changelist")),
                 (f"{day_words(posting.posting_date)}, company code {posting.company_code}", ""),
@@ -292,10 +293,10 @@ class PostingAdmin(RoleAdmin):
             return ""
 
 
-def _facts(posting: Posting) -> dict[str, Any]:
+def _facts(posting: Posting, by: str = BY_ACCOUNT) -> dict[str, Any]:
     """What a page and a confirmation repeat of a journal."""
     return {
         "posting": posting,
-        "journal": journal_table(posting),
+        "journal": journal_table(posting, by),
         "system_label": CONNECTORS[posting.connection.system][0],
     }

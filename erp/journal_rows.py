@@ -1,4 +1,6 @@
-"""A frozen journal as rows of a page: by main account, with the names that the ledger gives to accounts and dimensions."""
+"""A frozen journal as rows of a page: by main account, by a dimension or as they are, with the names that the ledger gives
+to accounts and dimensions.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,19 @@ from erp.models import Posting, PostingLine
 from mappings.journal import ZERO
 from mappings.models import DimensionValue, MainAccount
 
+#: Ways to group besides the journal's dimensions: by main account, which is how it was built, or not at all.
+BY_ACCOUNT = "account"
+NOT_GROUPED = "none"
+
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
     """One line. `values` has one text per dimension of the journal, empty where the line has none."""
 
     number: int
+    main_account: str
+    account: str
+    """The main account with its name."""
     text: str
     values: tuple[str, ...]
     debit: Decimal
@@ -25,11 +34,10 @@ class JournalRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRows:
-    """The lines of one main account on one side, in the journal's order."""
+class JournalGroup:
+    """Lines that stand together, in the journal's order. `head` is empty where nothing is grouped."""
 
-    main_account: str
-    name: str
+    head: str
     rows: tuple[JournalRow, ...]
 
     @property
@@ -43,10 +51,11 @@ class AccountRows:
 
 @dataclass(frozen=True, slots=True)
 class JournalTable:
-    """`dimensions` are the column heads, as the ERP calls them."""
+    """`dimensions` are the column heads, as the ERP calls them. `by` is what its rows are grouped by."""
 
     dimensions: tuple[str, ...]
-    accounts: tuple[AccountRows, ...]
+    groups: tuple[JournalGroup, ...]
+    by: str
     lines: int
     debit: Decimal
     credit: Decimal
@@ -55,9 +64,17 @@ class JournalTable:
     def residual(self) -> Decimal:
         return self.debit - self.credit
 
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """(what to group by, as the address says it; its word)."""
+        return [(BY_ACCOUNT, "Account"), *((name, name) for name in self.dimensions), (NOT_GROUPED, "Not grouped")]
 
-def journal_table(posting: Posting) -> JournalTable:
-    """Four queries at most, inside a scope. Debits stand before credits, inside by main account, as the journal was built."""
+
+def journal_table(posting: Posting, by: str = BY_ACCOUNT) -> JournalTable:
+    """Three queries at most, inside a scope. Debits stand before credits, inside by main account, as the journal was built.
+
+    `by`: one of `choices`; anything else groups by main account.
+    """
     lines = list(posting.lines.all())
     dimensions = tuple(sorted({name for line in lines for name, _ in line.dimensions}))
     accounts = _account_names(posting, lines)
@@ -68,15 +85,29 @@ def journal_table(posting: Posting) -> JournalTable:
         texts = (
             f"{mine[name]} {values.get((name, mine[name]), '')}".strip() if name in mine else "" for name in dimensions
         )
-        return JournalRow(line.number, line.text, tuple(texts), line.debit, line.credit)
+        account = f"{line.main_account} {accounts.get(line.main_account, '')}".strip()
+        return JournalRow(line.number, line.main_account, account, line.text, tuple(texts), line.debit, line.credit)
 
-    grouped = [
-        AccountRows(number, accounts.get(number, ""), tuple(row(line) for line in group))
-        for (number, _), group in groupby(lines, key=lambda line: (line.main_account, line.debit > ZERO))
-    ]
+    rows = [row(line) for line in lines]
+    if by == NOT_GROUPED:
+        groups = [JournalGroup("", tuple(rows))]
+    elif by in dimensions:
+        at = dimensions.index(by)
+        # What carries no value of the dimension stands last.
+        rows.sort(key=lambda each: (not each.values[at], each.values[at]))
+        groups = [
+            JournalGroup(value or f"No {by}", tuple(group))
+            for value, group in groupby(rows, key=lambda each: each.values[at])
+        ]
+    else:
+        by = BY_ACCOUNT
+        groups = [
+            JournalGroup(account, tuple(group))
+            for (account, _), group in groupby(rows, key=lambda each: (each.account, each.debit > ZERO))
+        ]
     debit = sum((line.debit for line in lines), ZERO)
     credit = sum((line.credit for line in lines), ZERO)
-    return JournalTable(dimensions, tuple(grouped), len(lines), debit, credit)
+    return JournalTable(dimensions, tuple(groups), by, len(lines), debit, credit)
 
 
 def _account_names(posting: Posting, lines: list[PostingLine]) -> dict[str, str]:
