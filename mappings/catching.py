@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import ClassVar
 
 from mappings.payroll import SIDES, LineKind, PayrollHeader, PayrollLine, Side
 from mappings.splitting import Shares, whole_weights
@@ -53,10 +54,6 @@ class Caught:
     only: Landing | None
     """The landing where there is but one, as nearly always."""
 
-    def parts(self, cents: int) -> Iterable[tuple[Landing, int]]:
-        """Every landing with its part of an amount; none with a part of zero."""
-        return ((self.only, cents),) if self.only else self.landings.parts(cents)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Uncaught:
@@ -68,6 +65,8 @@ class Uncaught:
 
     rules: tuple[Rule, ...] = ()
     missing: tuple[tuple[str, str, str], ...] = ()
+    only: ClassVar[None] = None
+    """As in `Caught`, so that the usual case is asked for first."""
 
     @property
     def is_gap(self) -> bool:
@@ -187,7 +186,8 @@ def _getter(rules: list[Rule]) -> Callable[[PayrollLine], Hashable]:
     names -= {"job", *_OF_THE_RUN}
     if "custom_field" in names:
         names = (names - {"custom_field"}) | {"custom_fields"}
-    return attrgetter(*sorted(names)) if names else lambda line: None
+    # The lines of a route have one kind: it tells none of them apart.
+    return attrgetter(*sorted(names)) if names else attrgetter("kind")
 
 
 def _place(rule: Rule, target: Target, line: PayrollLine, job: str) -> str:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
@@ -131,6 +132,8 @@ class _Person:
 
     def __init__(self, run: _Run, is_company: bool) -> None:
         self.run = run
+        self.catch = run.catcher.catch
+        self.legs = run.legs
         self.is_company = is_company
         self.wages: dict[Cell, int] = defaultdict(int)
         self.balance: dict[str, int] = defaultdict(int)
@@ -173,12 +176,12 @@ class _Person:
         return amounts
 
     def _post_wages(self, amounts: Sequence[tuple[PayrollLine, int]]) -> None:
-        default = self.run.default_company_code
+        default, wages = self.run.default_company_code, self.wages
         for line, cents in amounts:
-            reached = self._post(line, cents, Side.DEBIT, line.job, default)
+            reached = self._post(line, cents, _DEBIT, line.job, default)
             # A line that nobody catches still counts, so that the rest of the person is looked at.
-            for code, part in (reached or {default: cents}).items():
-                self.wages[code, line.job] += part
+            for code, part in reached or ((default, cents),):
+                wages[code, line.job] += part
 
     def _shares_of_wages(
         self, amounts: Mapping[_Role, Sequence[tuple[PayrollLine, int]]]
@@ -189,7 +192,10 @@ class _Person:
         """
         if self.is_company or not self.wages:
             default = self.run.default_company_code
-            return Shares(((default, None),), (1,)), Shares((default,), (1,))
+            return _whole((default, None)), _whole(default)
+        if len(self.wages) == 1:
+            ((code, job),) = self.wages
+            return _whole((code, job)), _whole(code)
         wages_by_code: dict[str, int] = defaultdict(int)
         for (code, _), cents in self.wages.items():
             wages_by_code[code] += cents
@@ -208,14 +214,23 @@ class _Person:
 
     def _post_both_sides(self, line: PayrollLine, cents: int, job: str, company_code: str) -> None:
         """A cost and its debt: the credit stays in the company code of the debit, or in the one that pays for all."""
-        for code, part in self._post(line, cents, _DEBIT, job, company_code).items():
+        debit = self.catch(line, _DEBIT, job, company_code).only
+        if debit is not None and not self.run.paying_company_code:
+            credit = self.catch(line, _CREDIT, job, debit.company_code).only
+            if credit is not None and credit.company_code == debit.company_code:
+                # The usual case, shorter: one landing each, and the balance of the person stays what it is.
+                for landing in (debit, credit):
+                    amounts = self.legs[landing]
+                    amounts[line.number] = amounts.get(line.number, 0) + cents
+                return
+        for code, part in self._post(line, cents, _DEBIT, job, company_code):
             self._post(line, part, _CREDIT, job, self.run.paying_company_code or code, stays=True)
 
     def _post_memo(self, line: PayrollLine, cents: int, company_code: str) -> None:
         """A memo line is posted only if a rule with both sides catches it. Nobody pays it: it stays where it is."""
-        caught = self.run.catcher.catch(line, _DEBIT, line.job, company_code)
+        caught = self.catch(line, _DEBIT, line.job, company_code)
         if not (isinstance(caught, Uncaught) and caught.is_gap):
-            for code, part in self._post(line, cents, _DEBIT, line.job, company_code).items():
+            for code, part in self._post(line, cents, _DEBIT, line.job, company_code):
                 self._post(line, part, _CREDIT, line.job, code, stays=True)
 
     def _post_one_side(self, line: PayrollLine, cents: int, codes: Shares[str]) -> None:
@@ -253,29 +268,39 @@ class _Person:
 
     def _post(
         self, line: PayrollLine, cents: int, side: Side, job: str, company_code: str, stays: bool = False
-    ) -> dict[str, int]:
+    ) -> Collection[tuple[str, int]]:
         """Legs of one amount on one side; returns what each company code got, nothing where no rule catches the line.
 
         `company_code` is where a target without one of its own lands; `stays`: where all of them have to land.
         """
-        caught = self.run.catcher.catch(line, side, job, company_code)
+        caught = self.catch(line, side, job, company_code)
+        number = line.number
+        if caught.only is not None:
+            # The loop below for one landing, written out: nearly every amount goes this way.
+            landing = caught.only
+            amounts, code = self.legs[landing], landing.company_code
+            amounts[number] = amounts.get(number, 0) + cents
+            self.balance[code] += cents if side is _DEBIT else -cents
+            if stays and code != company_code:
+                self._report_company_code(line, side, landing)
+            return ((code, cents),)
         if isinstance(caught, Uncaught):
             self._report(line, side, caught)
-            return {}
-        number, legs = line.number, self.run.legs
+            return ()
         reached: dict[str, int] = {}
-        for landing, part in caught.parts(cents):
-            amounts = legs[landing]
+        for landing, part in caught.landings.parts(cents):
+            amounts, code = self.legs[landing], landing.company_code
             amounts[number] = amounts.get(number, 0) + part
-            code = landing.company_code
-            reached[code] = reached.get(code, 0) + part
             self.balance[code] += part if side is _DEBIT else -part
+            reached[code] = reached.get(code, 0) + part
             if stays and code != company_code:
-                found = Finding(
-                    FindingKind.COMPANY_CODE, line, line.amount, side, (caught.rule.name,), company_codes=(code,)
-                )
-                self.run.findings.append(found)
-        return reached
+                self._report_company_code(line, side, landing)
+        return reached.items()
+
+    def _report_company_code(self, line: PayrollLine, side: Side, landing: Landing) -> None:
+        rules, codes = (landing.rule.name,), (landing.company_code,)
+        found = Finding(FindingKind.COMPANY_CODE, line, line.amount, side, rules, company_codes=codes)
+        self.run.findings.append(found)
 
     def _report(self, line: PayrollLine, side: Side, uncaught: Uncaught) -> None:
         rules = tuple(rule.name for rule in uncaught.rules)
@@ -291,6 +316,12 @@ class _Person:
     def _is_sound(self) -> bool:
         """No finding about this person so far: sums mean something only then."""
         return len(self.run.findings) == self.findings_before
+
+
+@lru_cache(maxsize=4096)
+def _whole(key: Key) -> Shares[Key]:
+    """All to one place. There are few of these for any number of people."""
+    return Shares((key,), (1,))
 
 
 def _shares(wages: Mapping[Key, int]) -> Shares[Key] | None:

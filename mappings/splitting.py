@@ -87,10 +87,10 @@ class Shares(Generic[Key]):
     keys: tuple[Key, ...]
     weights: tuple[int, ...]
 
-    def parts(self, cents: int) -> list[tuple[Key, int]]:
+    def parts(self, cents: int) -> Sequence[tuple[Key, int]]:
         """Every key with its part; none with a part of zero."""
         if len(self.keys) == 1:
-            return [(self.keys[0], cents)]
+            return ((self.keys[0], cents),)
         return [(key, part) for key, part in zip(self.keys, split_cents(cents, self.weights), strict=True) if part]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mappings.journal import ZERO, JournalLine
 from mappings.journal_text import JournalTexts
 from mappings.legs import LegGroup
-from mappings.payroll import LineKind, PayrollHeader, Side
+from mappings.payroll import LineKind, PayrollHeader, PayrollLine, Side
 from mappings.policy import Lines, Policy
 from mappings.splitting import from_cents
 from mappings.table import fold
@@ -29,9 +29,12 @@ _WITHDRAWALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
-    """The department or employee that a journal line belongs to; empty where the policy tells none apart."""
+    """The department or employee that a journal line belongs to; empty where the policy tells none apart.
+
+    Compared by identity: a run has one for each.
+    """
 
     label: str = ""
     key: str = ""
@@ -46,19 +49,15 @@ class Units:
     def __init__(self, header: PayrollHeader, lines: Lines) -> None:
         self.is_per_employee = lines == Lines.EMPLOYEE
         self._by_line: dict[int, Unit] = {}
-        if lines == Lines.EMPLOYEE:
-            self._by_line = {
-                line.number: Unit(line.employee_code or line.employee[:8], line.employee) for line in header.lines
-            }
-        elif lines == Lines.DEPARTMENT:
+        if lines != Lines.SUMMARY:
+            name = _employee if self.is_per_employee else _department
             # One department may be spelt in several ways: the same spelling is shown whatever the order of lines.
             labels: dict[str, str] = {}
             for line in header.lines:
-                name, key = " ".join(line.department.split()), fold(line.department)
-                labels[key] = min(name, labels.get(key, name))
-            self._by_line = {
-                line.number: Unit(labels[fold(line.department)], fold(line.department)) for line in header.lines
-            }
+                key, label = name(line)
+                labels[key] = min(label, labels.get(key, label))
+            units = {key: Unit(label, key) for key, label in labels.items()}
+            self._by_line = {line.number: units[name(line)[0]] for line in header.lines}
 
     def apart(self, group: LegGroup) -> Iterable[tuple[Unit, LegGroup]]:
         """The group by unit; as it is where no units are told apart."""
@@ -101,7 +100,8 @@ class Summing:
         self._units = Units(header, policy.lines)
         self._has_clearing_detail = policy.clearing_detail
         self._texts = JournalTexts(header, policy)
-        self._net_pay_employees = {line.number: line.employee for line in header.lines if line.kind == LineKind.NET_PAY}
+        net_pay = LineKind.NET_PAY
+        self._net_pay_employees = {line.number: line.employee for line in header.lines if line.kind is net_pay}
 
     def sums(self, groups: Iterable[LegGroup]) -> dict[str, list[Sum]]:
         """Legs summed up by company code, ascending: debits, then credits, each by account and dimensions."""
@@ -166,6 +166,14 @@ class Summing:
             else len({self._net_pay_employees[line] for group in net_pay for line in group.amounts}),
             employee_code=total.unit.label if is_of_one else "",
         )
+
+
+def _employee(line: PayrollLine) -> tuple[str, str]:
+    return line.employee, line.employee_code or line.employee[:8]
+
+
+def _department(line: PayrollLine) -> tuple[str, str]:
+    return fold(line.department), " ".join(line.department.split())
 
 
 def _is_owed(group: LegGroup) -> bool:
