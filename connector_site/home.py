@@ -109,6 +109,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         steps=[] if all(done for _, done, _ in steps) else steps,
         may_set_up=membership.has_role(Role.OWNER),
         heard_at=Connection.objects.filter(system="gusto").aggregate(heard=Max("succeeded_at"))["heard"],
+        has_files=has_files(),
         broken_chain="",
         looks_again_seconds=LOOKS_AGAIN_SECONDS
         if any(row.standing in {Standing.MOVING, Standing.ENTERED} for row in rows)
@@ -221,8 +222,9 @@ def _blocked_run(run: PayrollRun) -> Waiting:
         gaps = repair_of_run(run).components
         button = f"Map {gaps} component{'s' if gaps > 1 else ''}" if gaps else "Repair the mapping"
     day = f"{run.check_date:%-d %b}" if run.check_date else run.payroll_uuid
+    problems = run.problems if run.reason != "unclear" else []
     return Waiting(
-        "stop", "report", f"Blocked: {summary(run.problems, run.sentence)}", f"Payroll run {day}, {run.legal_entity}.",
+        "stop", "report", f"Blocked: {summary(problems, run.sentence)}", f"Payroll run {day}, {run.legal_entity}.",
         reverse("admin:gusto_payrollrun_change", args=[run.pk]), button,
     )  # fmt: skip
 
@@ -260,17 +262,26 @@ def _connections() -> list[tuple[Connection, str]]:
     ]
 
 
+def has_files() -> bool:
+    """Whether payrolls came as files, inside a scope."""
+    return PayrollRun.objects.filter(source=PayrollRun.Source.FILE).exists()
+
+
 def setup_steps() -> list[tuple[str, bool, str]]:
     """(what to do, done, page) until a first payroll can be posted."""
     erp = Connection.objects.filter(system__in=list(CONNECTORS)).order_by("id").first()
     entity = LegalEntity.objects.order_by("id").first()
-    connected = LegalEntity.objects.filter(gusto_connection__isnull=False).exists()
+    connected = LegalEntity.objects.filter(gusto_connection__isnull=False).exists() or has_files()
     approved = MappingTable.objects.filter(state=MappingTable.State.APPROVED).exists()
     entity_page = reverse("admin:tenants_legalentity_change", args=[entity.pk]) if entity else ""
     return [
         ("Connect your ERP", erp is not None, reverse("admin:tenants_connection_add")),
         ("Add a legal entity and its company code", entity is not None, reverse("admin:tenants_legalentity_add")),
-        ("Connect Gusto", connected, entity_page or reverse("admin:tenants_legalentity_changelist")),
+        (
+            "Connect Gusto, or add payroll files",
+            connected,
+            entity_page or reverse("admin:tenants_legalentity_changelist"),
+        ),
         (
             "Map payroll to main accounts and have it approved",
             approved,

@@ -19,18 +19,19 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from erp.pages import TYPES, confirm, run_title
 from gusto import files
 from gusto.file_rows import BYTES_MAX, CSV_ROWS_MAX, EXCEL_ROWS_MAX
 from gusto.files import FileReading, FileRefused, Outcome
-from gusto.lines_file import COLUMNS
+from gusto.lines_template import COLUMN_MEANINGS, template
 from gusto.models import PayrollRun
 from gusto.tie_out import tie_out
 from mappings.faults import day_words
 from mappings.journal import ZERO
 from mappings.payroll import SIDES, LineKind, Side
-from mappings.sheets import ExcelSheet, Sheet
+from mappings.tables import approved_table
 from tenants.admin import RoleAdmin, has_role
 from tenants.models import LegalEntity, Role
 
@@ -59,13 +60,13 @@ class FileForm(forms.Form):
     payroll = forms.FileField(
         label="Payroll file",
         error_messages={"required": "Choose a payroll file.", "empty": "This payroll file is empty."},
-        widget=forms.FileInput(attrs={"accept": ".csv,.xlsx,.json"}),
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.xlsx,.json"}),
     )
     employees = forms.FileField(
         label="Employees",
         required=False,
         error_messages={"empty": "This employees document is empty."},
-        widget=forms.FileInput(attrs={"accept": ".json"}),
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".json"}),
         help_text="Only with a payroll as JSON, for departments and jobs: the list of employees that Gusto's API gives.",
     )
 
@@ -105,6 +106,12 @@ def may_take_back(request: HttpRequest, run: PayrollRun) -> bool:
     """Whether the page of a run offers it."""
     is_there = run.source == PayrollRun.Source.FILE and run.state != PayrollRun.State.WITHDRAWN
     return is_there and has_role(request, ROLES)
+
+
+def waits_for_a_file(request: HttpRequest, run: PayrollRun) -> bool:
+    """Whether a run that is blocked goes on when a person who looks at it adds a file: two files differ."""
+    is_of_files = run.source == PayrollRun.Source.FILE and run.reason == "unclear"
+    return is_of_files and has_role(request, ROLES)
 
 
 # Looking and adding
@@ -177,6 +184,7 @@ def _preview(entity: LegalEntity, file: FileReading) -> dict[str, Any]:
         "waits_for": [row.sentence for row in rows if row.stops],
         "effect": effect,
         "entity": entity,
+        "has_mapping": approved_table(entity, reading.facts.check_date) is not None,
         "is_automatic": entity.approval == LegalEntity.Approval.AUTOMATIC,
         "run_title": run_title(effect.run) if effect.run else "",
     }
@@ -213,8 +221,9 @@ def _shown(page: RoleAdmin, request: HttpRequest, **context: Any) -> HttpRespons
             "title": "Add payroll file",
             "crumbs": [("Payroll runs", reverse("admin:gusto_payrollrun_changelist")), ("Add payroll file", "")],
             "form": form,
-            "columns": COLUMNS,
+            "columns": COLUMN_MEANINGS,
             "is_part": is_part,
+            "has_entities": LegalEntity.objects.exists(),
             "limits": (BYTES_MAX // 1024**2, f"{CSV_ROWS_MAX:,}", f"{EXCEL_ROWS_MAX:,}"),
             **context,
         },
@@ -222,11 +231,10 @@ def _shown(page: RoleAdmin, request: HttpRequest, **context: Any) -> HttpRespons
 
 
 def _template(request: HttpRequest) -> HttpResponse:
-    """An Excel file with the columns and nothing below them."""
     if not has_role(request, ROLES):
         raise Http404
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    response = HttpResponse(ExcelSheet().export_data(Sheet([COLUMNS])), content_type=kind)
+    response = HttpResponse(template(), content_type=kind)
     response["Content-Disposition"] = 'attachment; filename="payroll_lines.xlsx"'
     return response
 

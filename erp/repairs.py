@@ -44,12 +44,13 @@ class Trouble:
 
 @dataclass(slots=True)
 class Repair:
-    """`link` and `words` are the one step to take first."""
+    """`link` and `words` are the one step to take first. `sentence` is what the troubles mean together, where none says it."""
 
     gaps: list[Gap] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     link: str = ""
     words: str = ""
+    sentence: str = ""
 
     @property
     def amount(self) -> Decimal:
@@ -63,7 +64,11 @@ class Repair:
 def repair_of_run(run: PayrollRun) -> Repair:
     """Inside a scope; `run.legal_entity` is read."""
     place = _Place(run.legal_entity, run.check_date, None)
-    return _repair(run.problems, run.reason, run.sentence, place)
+    found = _repair(run.problems, run.reason, run.sentence, place)
+    if run.reason == "unclear" and run.problems:
+        # Two sources say different things: the problems are where they differ.
+        found.sentence = run.sentence
+    return found
 
 
 def repair_of_posting(posting: Posting) -> Repair:

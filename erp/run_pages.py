@@ -22,7 +22,7 @@ from erp.timeline import timeline
 from gusto.models import PayrollRun
 from mappings.faults import day_words
 from tenants.admin import RoleAdmin, has_role
-from tenants.models import Role
+from tenants.models import LegalEntity, Role
 
 
 @admin.register(PayrollRun)
@@ -41,6 +41,9 @@ class PayrollRunAdmin(RoleAdmin):
     list_before_template = "erp/payroll_runs.html"
     actions = None
     empty_sentence = "No payroll run yet. As soon as Gusto has processed a payroll it shows here."
+    empty_sentence_files = (
+        "No payroll run yet. Add a payroll file, or connect Gusto: then each payroll that it has processed shows here."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PayrollRun]:
         found: QuerySet[PayrollRun] = super().get_queryset(request)
@@ -84,8 +87,12 @@ class PayrollRunAdmin(RoleAdmin):
         return [own, *payroll_files.urls(self), *found]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"may_add_file": has_role(request, payroll_files.ROLES), **(extra_context or {})}
+        may_add = has_role(request, payroll_files.ROLES)
+        context = {"may_add_file": may_add, "is_file_mode": may_add and _is_file_mode(), **(extra_context or {})}
         return super().changelist_view(request, context)
+
+    def empty_words(self, request: HttpRequest) -> str:
+        return self.empty_sentence_files if _is_file_mode() else self.empty_sentence
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -94,6 +101,9 @@ class PayrollRunAdmin(RoleAdmin):
         if run is None:
             raise Http404
         postings = list(run.postings.select_related("reverses").order_by("id"))
+        repair = repair_of_run(run) if run.state == PayrollRun.State.BLOCKED else None
+        if repair is not None and payroll_files.waits_for_a_file(request, run):
+            repair.link, repair.words = reverse("admin:gusto_payrollrun_add_file"), "Add payroll file"
         context = {
             "run": run,
             "title": run_title(run),
@@ -107,7 +117,7 @@ class PayrollRunAdmin(RoleAdmin):
                 *(("posting", posting.posting_key) for posting in postings),
             ),
             "reason": run.reason.replace("_", "-"),
-            "repair": repair_of_run(run) if run.state == PayrollRun.State.BLOCKED else None,
+            "repair": repair,
             "may_replay": has_role(request, (Role.OWNER, Role.PREPARER)) and run.state != PayrollRun.State.WITHDRAWN,
             "may_take_back": payroll_files.may_take_back(request, run),
             "may_see_pay": may_see_pay(request),
@@ -135,6 +145,11 @@ class PayrollRunAdmin(RoleAdmin):
         replay_run(run, request.user.get_username())
         messages.success(request, "The payroll run is read again. Usually a minute.")
         return HttpResponseRedirect(page)
+
+
+def _is_file_mode() -> bool:
+    """Whether no payroll comes from Gusto by itself, inside a scope."""
+    return not LegalEntity.objects.filter(gusto_connection__isnull=False).exists()
 
 
 def _live(run: PayrollRun) -> list[Posting]:

@@ -51,9 +51,19 @@ class RoleAdmin(ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = self.list_title or str(self.opts.verbose_name_plural).capitalize()
-        words = {"title": title, "crumbs": [(title, "")], "empty_sentence": self.empty_sentence}
+        words = {"title": title, "crumbs": [(title, "")]}
         response: HttpResponse = super().changelist_view(request, {**words, **(extra_context or {})})
         return response
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The rows of the list, which the template of an empty list is given and nothing else."""
+        found = super().get_changelist_instance(request)
+        found.empty_sentence = self.empty_words(request)
+        return found
+
+    def empty_words(self, request: HttpRequest) -> str:
+        """What an empty list says to this person."""
+        return self.empty_sentence
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Rights before the row: the operator, who belongs to no tenant, gets an answer and not a missing scope."""

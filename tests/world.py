@@ -111,9 +111,9 @@ class World:
 
     def entity(
         self, name: str = "Harbor Foods", *, approval: str = "automatic", company_code: str = "us01", company: int = 0,
-        is_mapped: bool = True,
+        is_mapped: bool = True, is_in_file_mode: bool = False,
     ) -> LegalEntity:  # fmt: skip
-        """A legal entity that is connected to a Gusto company and to Dynamics, with an approved mapping."""
+        """A legal entity that is connected to a Gusto company (not in file mode) and to Dynamics, with an approved mapping."""
         facts = self.d365.facts()
         with tenant_scope(self.tenant.id):
             erp = Connection.objects.filter(system="d365").first()
@@ -127,9 +127,10 @@ class World:
             )
         if is_mapped:
             self.map(entity)
-        company_uuid = self.gusto.companies()[company]["uuid"]
-        granted = self.gusto.connect(company_uuid)
-        oauth.connect_with_refresh_token(entity, granted["refresh_token"])
+        if not is_in_file_mode:
+            company_uuid = self.gusto.companies()[company]["uuid"]
+            granted = self.gusto.connect(company_uuid)
+            oauth.connect_with_refresh_token(entity, granted["refresh_token"])
         with tenant_scope(self.tenant.id):
             entity.refresh_from_db()
             reference_read = ReferenceSnapshot.objects.filter(connection=erp).exists()

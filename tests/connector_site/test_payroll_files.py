@@ -16,7 +16,7 @@ from audit.models import AuditEntry, WorkItem
 from gusto.lines_file import COLUMNS
 from gusto.models import Employee, PayrollDocument, PayrollRun
 from mappings.models import SourceCode
-from tenants.models import LegalEntity
+from tenants.models import Connection, LegalEntity
 from tenants.scope import tenant_scope
 from tests.conftest import member
 from tests.gusto.documents import payroll
@@ -166,7 +166,7 @@ def test_mistakes_are_a_table_and_nothing_is_kept(entity, bob):
     response = upload(client, entity, csv_file(rows), "june<i>.csv")
     text = words(response)
     assert "cannot be added: 2 mistakes. Nothing was saved. Repair them" in text
-    assert "3 department =HYPERLINK(1) This is a formula." in text
+    assert "=HYPERLINK(1) This is a formula." in text
     assert "No such kind." in text
     assert b"<script>alert" not in response.content
     assert b"june<i>" not in response.content
@@ -199,6 +199,12 @@ def test_other_content_is_blocked_only_when_a_person_says_so(entity, bob):
     assert upload(client, entity, csv_file(rows), mark=mark_of(looked)).status_code == 302
     text = words(client.get(f"{RUNS}{run.pk}/change/"))
     assert "Two files say different things of this payroll." in text
+    assert "Checks was 2,570.10 and is 0.00 now." in text
+    assert f'href="{ADD}"' in client.get(f"{RUNS}{run.pk}/change/").content.decode()
+    assert "Blocked: Two files say different things of this payroll." in words(client.get("/console/"))
+    client = signed_in(member(entity.tenant, "dana", "approver"))
+    assert f'href="{ADD}"' not in client.get(f"{RUNS}{run.pk}/change/").content.decode()
+    client = signed_in(bob)
     assert "Go on with this file" in words(upload(client, entity, LINES))
     added(client, entity)
     with tenant_scope(entity.tenant_id):
@@ -222,11 +228,60 @@ def test_a_file_is_taken_back_with_a_reason(entity, bob):
     assert "are being undone" in words(upload(client, entity, LINES))
 
 
-def test_the_template_has_every_column(entity, bob):
-    response = signed_in(bob).get(f"{RUNS}file-template/")
+def test_the_template_has_every_column_and_an_example(entity, bob):
+    client = signed_in(bob)
+    response = client.get(f"{RUNS}file-template/")
     assert response["Content-Disposition"] == 'attachment; filename="payroll_lines.xlsx"'
     book = load_workbook(io.BytesIO(response.content))
-    assert [cell.value for cell in book.active[1]] == list(COLUMNS)
+    lines, example, meanings = book.worksheets
+    assert [cell.value for cell in lines[1]] == [cell.value for cell in example[1]] == list(COLUMNS)
+    assert [row[0] for row in meanings.iter_rows(min_row=2, values_only=True)] == list(COLUMNS)
+    assert "The file has its first row and no payroll line." in words(upload(client, entity, response.content))
+    for row in example.iter_rows(min_row=2, values_only=True):
+        lines.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    text = words(upload(client, entity, out.getvalue(), "filled.xlsx"))
+    assert "It becomes the payroll run of 13 Nov 2026" in text
+    assert "Total 5,656.35 5,656.35" in text
+
+
+def test_an_empty_list_says_how_payrolls_come(tenant, entity, bob):
+    client = signed_in(bob)
+    assert "No payroll run yet. Add a payroll file, or connect Gusto" in words(client.get(RUNS))
+    with tenant_scope(tenant.id):
+        entity.gusto_connection = Connection.objects.create(system="gusto", name="Gusto")
+        entity.save()
+    text = words(client.get(RUNS))
+    assert "As soon as Gusto has processed a payroll it shows here." in text
+    assert "Add payroll file" in text, "a file may come beside Gusto, too"
+
+
+def test_home_says_that_payrolls_come_as_files(entity, bob):
+    client = signed_in(bob)
+    assert "Connect Gusto, or add payroll files" in words(client.get("/console/"))
+    added(client, entity)
+    text = words(client.get("/console/"))
+    assert "Payrolls come as files." in text
+    assert "Connect Gusto, or add payroll files , done" in text
+
+
+def test_no_amount_and_no_person_is_logged(entity, bob, caplog, capsys):
+    client = signed_in(bob)
+    rows = line_rows()
+    rows[1] |= {"amount": "3000.01"}
+    refused = words(upload(client, entity, csv_file(rows), "june-4711.csv"))
+    assert "E02" in refused
+    added(client, entity)
+    said = "".join(capsys.readouterr()) + caplog.text
+    assert "add-file" in said, "requests are logged"
+    for private in ("E02", "E01", "3000", "2570.10", "2,570.10", "5,653.85", "june-4711"):
+        assert private not in said
+
+
+def test_a_legal_entity_comes_first(tenant, bob):
+    text = words(signed_in(bob).get(ADD))
+    assert "A payroll belongs to a legal entity, and there is none yet." in text
 
 
 @pytest.mark.parametrize(

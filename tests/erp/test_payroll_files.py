@@ -9,7 +9,6 @@ import requests
 
 from audit import trail
 from audit.models import Exchange
-from erp import reference
 from erp.decisions import approve
 from erp.models import Posting
 from erp.states import NotAllowed
@@ -19,7 +18,7 @@ from gusto.payroll_pages import INCLUDE
 from gusto.payroll_run import header_of
 from mappings.journal import JournalKind
 from mappings.payroll import PayrollHeader
-from tenants.models import Connection, LegalEntity, Tenant
+from tenants.models import LegalEntity, Tenant
 from tenants.scope import tenant_scope
 from tests.gusto.payroll_files import csv_file
 from tests.gusto.running_sandbox import VERSION
@@ -29,18 +28,7 @@ from tests.world import World
 def elsewhere(world: World, tenant: Tenant, approval: str = "automatic") -> tuple[World, LegalEntity]:
     """Another tenant with the same books, an approved mapping and no grant at Gusto."""
     there = replace(world, tenant=tenant, entities={})
-    with tenant_scope(tenant.id):
-        erp = Connection(system="d365", name="Dynamics 365")
-        facts = world.d365.facts()
-        known = ("environment", "authority", "directory_id", "client_id", "client_secret")
-        erp.set_fields({**{key: facts[key] for key in known}, "journal_name": "PAYROLL"})
-        erp.save()
-        entity = LegalEntity.objects.create(
-            name="Harbor Foods by file", erp_connection=erp, company_code="us01", approval=approval
-        )
-    there.map(entity)
-    reference.read(tenant.id, erp.pk)
-    return there, entity
+    return there, there.entity("Harbor Foods by file", approval=approval, is_in_file_mode=True)
 
 
 def documents_of(world: World, payroll_uuid: str) -> tuple[bytes, bytes]:
