@@ -439,7 +439,11 @@ class _HttpHandler(BaseHTTPRequestHandler):
         if not rest.startswith("_sandbox"):
             request.about = system.fault_path(request)
             fault = sandbox.faults.take(name, self.command, request.about, FRAME_FAULTS)
-        status = self.play(fault, system, request)
+        try:
+            status = self.play(fault, system, request)
+        except OSError:
+            # The client went away (a killed worker): what it asked for is done, and nobody was there for the answer.
+            self.close_connection, status = True, 0
         if not rest.startswith("_sandbox"):
             sandbox.note(
                 system=name,

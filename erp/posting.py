@@ -139,7 +139,11 @@ def _is_contra(posting: Posting) -> bool:
 
 
 def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Later | None:
-    """SENDING: ask, then send only what is proven absent or resume what is proven partial, then read back."""
+    """SENDING: ask, then send only what is proven absent or resume what is proven partial, then read back.
+
+    Whatever came of the network is saved only while the work is still ours: a worker that hung in a request for longer
+    than its lease must not write over what the one that took over has found out since.
+    """
     with tenant_scope(tenant_id):
         posting = lock(posting_id)
         if posting.state != Posting.State.SENDING:
@@ -163,6 +167,7 @@ def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
             found = _attempt(tenant_id, posting_id, "find", lambda: connector.find_journal(journal, progress))
             answer = _act_on(tenant_id, posting_id, connector, journal, progress, found)
     except OutcomeUnknown as error:
+        claim.guard()
         with tenant_scope(tenant_id):
             posting = lock(posting_id)
             posting.settles_at = timezone.now() + timedelta(seconds=_settling(posting))
@@ -170,16 +175,19 @@ def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
             posting.save(update_fields=["settles_at", "sentence"])
         return work.Later(posting.settles_at, error.sentence)
     except Rejected as error:
+        claim.guard()
         with tenant_scope(tenant_id):
             block(lock(posting_id), Posting.Reason.REJECTED, error.sentence)
         return None
     except Misconfigured as error:
+        claim.guard()
         reason = _REASONS.get(error.page, Posting.Reason.CONFIGURATION)
         with tenant_scope(tenant_id):
             block(lock(posting_id), reason, error.sentence)
         return None
     if answer is None:
         return None
+    claim.guard()
     with tenant_scope(tenant_id):
         return _entered(lock(posting_id), answer)
 
@@ -189,6 +197,7 @@ def _act_on(
 ) -> JournalReceipt | None:
     """What follows from what the ERP holds. None = blocked for a person, with the reason saved."""
     label = connector.label
+    progress.guard()
     if isinstance(found, CannotTell):
         with tenant_scope(tenant_id):
             block(lock(posting_id), Posting.Reason.UNCLEAR, found.sentence)
@@ -214,7 +223,6 @@ def _act_on(
                     f"ours has {len(journal.lines)} lines and {journal.debit:,.2f}. {found.note}".strip(),
                 )  # fmt: skip
             return None
-    progress.guard()
     with tenant_scope(tenant_id):
         posting = lock(posting_id)
         posting.was_sent = True
@@ -362,7 +370,9 @@ def _attempt(tenant_id: uuid.UUID, posting_id: int, step: str, act: Any) -> Any:
     try:
         result = act()
     except ExchangeError as error:
-        _end_attempt(tenant_id, row, _OUTCOMES[type(error)], error.sentence)
+        # A connector may raise a narrower one of the four.
+        outcome = next(word for kind, word in _OUTCOMES.items() if isinstance(error, kind))
+        _end_attempt(tenant_id, row, outcome, error.sentence)
         raise
     said = ""
     if isinstance(result, Found):

@@ -147,27 +147,6 @@ def test_totals_that_do_not_add_up_block_with_both_figures(world: World):
     assert world.journals() == []
 
 
-def test_a_wrong_secret_breaks_the_connection_with_the_vendors_words_and_heals(world: World):
-    entity = world.entity()
-    good = world.d365.facts()["client_secret"]
-    world.change_connection(client_secret="not-the-secret")
-    uuid = paid(world, entity)
-    posting = settled(world, uuid)
-    assert (posting.state, posting.reason) == ("blocked", "configuration")
-    with tenant_scope(world.tenant.id):
-        row = Connection.objects.get(system="d365")
-    assert row.health == Connection.Health.BROKEN
-    assert "7000215" in row.health_sentence or "secret" in row.health_sentence.lower()
-    assert "not-the-secret" not in row.health_sentence + posting.sentence
-    assert world.journals() == []
-    world.change_connection(client_secret=good)
-    read_reference(world)
-    world.work()
-    world.holds_exactly(settled(world, uuid))
-    with tenant_scope(world.tenant.id):
-        assert Connection.objects.get(system="d365").health == Connection.Health.HEALTHY
-
-
 def test_nobody_approves_what_they_prepared(world: World):
     entity = world.entity(approval="person")
     uuid = paid(world, entity)
@@ -222,30 +201,3 @@ def test_a_sent_posting_is_asked_for_before_it_is_given_up(world: World):
         decisions.replay(Posting.objects.get(), "bob")
     world.work()
     world.holds_exactly(settled(world, uuid))
-
-
-def test_a_journal_that_somebody_deleted_is_noticed_and_not_sent_again(world: World):
-    entity = world.entity()
-    uuid = paid(world, entity)
-    posting = world.posting(uuid)
-    world.d365.delete_journal("us01", posting.document_number)
-    world.hurry("erp.post")
-    posting = world.posting(uuid)
-    assert (posting.state, posting.reason) == ("blocked", "removed")
-    world.hurry("erp.post")
-    assert world.journals() == []
-    with tenant_scope(world.tenant.id):
-        decisions.replay(Posting.objects.get(), "bob")
-    world.work()
-    world.holds_exactly(settled(world, uuid))
-
-
-def test_a_journal_that_somebody_changed_is_noticed(world: World):
-    entity = world.entity()
-    uuid = paid(world, entity)
-    posting = world.posting(uuid)
-    world.d365.delete_line("us01", posting.document_number, 1)
-    world.hurry("erp.post")
-    posting = world.posting(uuid)
-    assert (posting.state, posting.reason) == ("blocked", "unclear")
-    assert posting.document_number in posting.sentence

@@ -1,0 +1,164 @@
+"""IFS Cloud holds what every ERP has to hold: in one changeset and row by row, with a search in its ledger and without."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from audit.sandbox import Sandbox, Store
+from erp.ifs.sandbox import IfsSandbox
+from erp.ifs.sandbox_settings import Settings
+from tests.erp.books import Books
+from tests.erp.contract import PostingContract
+from tests.erp.far_ledger import FarLedger, Held, Step
+from tests.erp.ifs.conftest import BATCH, CREATE, LEDGER_SOURCES, LOOK, OPEN
+
+SIGN_IN = Step("sign_in", "POST", "openid-connect/token")
+DISCOVERY = Step("discovery", "GET", "openid-configuration")
+FIND, READ_BACK = Step("find", "GET", LOOK), Step("read_back", "GET", LOOK, skip=1)
+HEADER = Step("header", "POST", OPEN)
+CREATE_IN_BATCH = Step("create", "POST", BATCH, has_effect=True)
+
+
+class Ifs(FarLedger):
+    """As it should be set up: vouchers in one changeset, and a search in the ledger."""
+
+    system: ClassVar[str] = "ifs"
+    company_code: ClassVar[str] = "US10"
+    other_company_code: ClassVar[str] = "US20"
+    debit: ClassVar[tuple[str, tuple[tuple[str, str], ...]]] = ("6000", (("CostCenter", "100"),))
+    credit: ClassVar[str] = "2110"
+    ledger_source: ClassVar[str] = "projection"
+    uses_batch: ClassVar[str] = "yes"
+    steps: ClassVar[tuple[Step, ...]] = (
+        SIGN_IN,
+        FIND,
+        Step("search", "GET", "LEDGERROWSSet"),
+        HEADER,
+        CREATE_IN_BATCH,
+        READ_BACK,
+    )
+    sign_in: ClassVar[Step] = SIGN_IN
+    read_back: ClassVar[Step] = READ_BACK
+    # Twelve rows in three changesets, CreateVoucher with the last of them.
+    pieces: ClassVar[tuple[dict[str, str], Step]] = (
+        {"changeset_size": "4"},
+        Step("second changeset", "POST", BATCH, skip=1),
+    )
+
+    def start(self, folder: Path) -> Sandbox:
+        self.books = IfsSandbox(Store(folder / "ifs.sqlite"))
+        server = Sandbox([self.books])
+        server.start()
+        return server
+
+    def fields(self) -> dict[str, str]:
+        facts = self.books.facts()
+        known = ("address", "realm", "client_id", "client_secret", "user_group", "voucher_type")
+        own = {"companies": "US10, US20", "uses_batch": self.uses_batch}
+        return {**{name: facts[name] for name in known}, **own, **LEDGER_SOURCES.get(self.ledger_source, {})}
+
+    def reset(self) -> None:
+        self.books.reset_ledger()
+        self.books.change_settings(**{**asdict(Settings()), "ledger_source": self.ledger_source})
+
+    def journals(self) -> list[Held]:
+        return [
+            Held(key, voucher["Company"], voucher["row_count"], voucher["debit"], voucher["credit"])
+            for voucher in self.books.ledger_state()["vouchers"]
+            for key in {row["ReferenceNumber"] for row in voucher["rows"]}
+        ]
+
+    def expire_tokens(self) -> None:
+        self.books.expire_tokens()
+
+    def post_all(self) -> None:
+        self.books.update_ledger()
+
+    def remove(self, posting_key: str) -> None:
+        self.books.remove_voucher(*self._key(posting_key))
+
+    def alter(self, posting_key: str) -> None:
+        with self.books.store.transaction():
+            held = self.books.held_voucher(*self._key(posting_key))
+            self.books.books.change_row(held, 1, {"DebetAmount": Decimal(7), "CurrencyDebetAmount": Decimal(7)})
+
+    def _key(self, posting_key: str) -> tuple[str, int, str, int]:
+        (found,) = [
+            voucher
+            for voucher in self.books.ledger_state()["vouchers"]
+            if voucher["rows"][0]["ReferenceNumber"] == posting_key
+        ]
+        return found["Company"], int(found["AccountingYear"]), found["VoucherType"], int(found["VoucherNo"])
+
+    def set_account(self, number: str, *, is_open: bool) -> None:
+        with self.books.store.transaction():
+            until = "2049-12-31" if is_open else "2001-01-01"
+            self.books.reference.set_account("US10", number, {"ValidUntil": until})
+
+    def refusal(self) -> dict[str, Any]:
+        return {"fault": "illegal_state", "path": BATCH if self.uses_batch == "yes" else CREATE}
+
+
+class IfsRowByRow(Ifs):
+    uses_batch: ClassVar[str] = "no"
+    steps: ClassVar[tuple[Step, ...]] = (
+        Step("type", "PATCH", "VoucherSet"),
+        Step("row", "POST", "VoucherPostingArray", skip=2),
+        Step("create", "POST", CREATE, has_effect=True),
+    )
+    pieces: ClassVar[tuple[dict[str, str], Step]] = ({}, Step("seventh row", "POST", "VoucherPostingArray", skip=6))
+
+
+class IfsWithoutSearch(Ifs):
+    ledger_source: ClassVar[str] = "none"
+    can_search_ledger: ClassVar[bool] = False
+    steps: ClassVar[tuple[Step, ...]] = (DISCOVERY, CREATE_IN_BATCH, READ_BACK)
+
+
+class TestIfs(PostingContract):
+    far_ledger = Ifs
+
+    def test_a_web_page_in_place_of_ifs_blocks_and_is_released_once_it_is_gone(self, books: Books) -> None:
+        first = books.send(books.journal())
+        books.play("html", FIND, status=200, times=50)
+        posting = books.settled(books.keep_contra(first))
+        assert (posting.state, posting.reason) == ("blocked", "configuration")
+        assert "Check the IFS Cloud address" in posting.sentence
+        books.far.server.faults.clear()
+        books.read_reference()
+        books.hurry()
+        books.holds(first, books.settled(posting))
+
+    @pytest.mark.parametrize("what", ["period", "right"])
+    def test_what_was_closed_since_it_was_read_goes_on_by_itself_once_it_is_open(self, books: Books, what: str) -> None:
+        """The reference data are fresh, so only IFS itself can refuse; they change when it is opened again."""
+        ifs = books.far.books  # type: ignore[attr-defined]
+        journal = books.journal()
+        if what == "period":
+            ifs.reference.set_period("US10", journal.posting_date, "Closed")
+        else:
+            ifs.change_settings(denied_projections="VoucherEntryAssistantHandling")
+        posting = books.send(journal)
+        assert (posting.state, posting.reason) == ("blocked", "period" if what == "period" else "configuration")
+        books.holds()
+        if what == "period":
+            books.read_reference()
+            ifs.reference.set_period("US10", journal.posting_date, "Open")
+        else:
+            ifs.change_settings(denied_projections="")
+        books.read_reference()
+        books.hurry()
+        books.holds(books.settled(posting))
+
+
+class TestIfsRowByRow(PostingContract):
+    far_ledger = IfsRowByRow
+
+
+class TestIfsWithoutSearch(PostingContract):
+    far_ledger = IfsWithoutSearch
