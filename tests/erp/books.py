@@ -162,7 +162,13 @@ class Books:
 
     def play(self, fault: str, step: Step | None = None, **details: Any) -> None:
         aimed = {"method": step.method, "path": step.path, "skip": step.skip} if step else {}
-        fields = {"fault": fault, "system": self.far.system, **aimed, **FAULTS.get(fault, {}), **details}
+        fields = {
+            "fault": fault,
+            "system": self.far.sandbox or self.far.system,
+            **aimed,
+            **FAULTS.get(fault, {}),
+            **details,
+        }
         self.far.server.faults.add(Fault(**fields))
 
     def played(self) -> list[str]:

@@ -42,6 +42,8 @@ class FarLedger(ABC):
     """
 
     system: ClassVar[str]
+    sandbox: ClassVar[str] = ""
+    """The name under which its sandbox is served; empty = that of the system."""
     company_code: ClassVar[str]
     other_company_code: ClassVar[str]
     """A second set of books in the same currency."""
