@@ -78,17 +78,21 @@ def test_a_voucher_costs_four_round_trips_whatever_its_size(cloud, count):
     assert (there["VoucherType"], there["UserGroup"], there["VoucherStatus"]) == ("P", "AC", "Approved")
 
 
-def test_without_changesets_each_row_is_a_request(cloud):
-    journal, kept, connector = payroll(4), Kept(), cloud.connector(uses_batch="no")
-    connector.find_journal(journal, kept.progress())
+@pytest.mark.parametrize("count", [20, 200])
+def test_without_changesets_each_row_is_a_request_beside_five_others(cloud, count):
+    """One less with the default type of the user group."""
+    cloud.system.change_settings(page_size=1000)
+    journal, kept, connector = payroll(count), Kept(), cloud.connector(uses_batch="no")
     cloud.requests()
+    connector.find_journal(journal, kept.progress())
     connector.post_journal(journal, kept.progress())
     service = "/VoucherEntryAssistantHandling.svc/VoucherSet"
     record = f"{service}(Objkey='{kept.values[OBJKEY]}')"
     assert cloud.requests() == [
+        "GET /VoucherRowsAnalysis.svc/VoucherRowSet",
         f"POST {service}",
         f"PATCH {record}",
-        *[f"POST {record}/VoucherPostingArray"] * 4,
+        *[f"POST {record}/VoucherPostingArray"] * count,
         f"POST {record}/IfsApp.VoucherEntryAssistantHandling.{CREATE}",
         "GET /VoucherRowsAnalysis.svc/VoucherRowSet",
     ]

@@ -15,6 +15,7 @@ from erp.ifs.sandbox_settings import Settings
 from tests.erp.books import Books
 from tests.erp.contract import PostingContract
 from tests.erp.far_ledger import FarLedger, Held, Step
+from tests.erp.nursery import wait_until
 from tests.erp.ifs.conftest import BATCH, CREATE, LEDGER_SOURCES, LOOK, OPEN
 
 SIGN_IN = Step("sign_in", "POST", "openid-connect/token")
@@ -162,3 +163,11 @@ class TestIfsRowByRow(PostingContract):
 
 class TestIfsWithoutSearch(PostingContract):
     far_ledger = IfsWithoutSearch
+
+    def test_with_a_token_at_hand_a_journal_costs_four_requests(self, books: Books) -> None:
+        """Find, open, changeset, read back: seen from over there, all that the product does for one journal."""
+        books.send(books.journal())
+        before = books.requests()
+        books.send(books.journal(lines=20))
+        wait_until(lambda: books.requests() >= before + 4, "fewer requests than that")
+        assert books.requests() == before + 4
