@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CONNECTORS: dict[str, tuple[str, str]] = {
     "d365": ("Dynamics 365 Finance & Operations", "erp.d365.connector.D365Connector"),
     "ifs": ("IFS Cloud", "erp.ifs.connector.IfsConnector"),
+    "infor_m3": ("Infor M3", "erp.infor.m3.connector.M3Connector"),
 }
 
 
@@ -118,9 +119,14 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class CannotTell:
-    """The ERP can neither show the journal nor prove its absence; a person has to look."""
+    """The ERP can neither show the journal nor prove its absence; a person has to look.
+
+    A journal that is entered already is asked for again, and a person only called where `needs_person`: asking again will
+    not help.
+    """
 
     sentence: str
+    needs_person: bool = False
 
 
 FindResult = Found | Absent | CannotTell

@@ -281,6 +281,9 @@ def _look(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
                 f"{found.debit:,.2f}, credits {found.credit:,.2f}; ours has {posting.line_count} lines and {posting.debit:,.2f}.",
             )  # fmt: skip
             return None
+        if isinstance(found, CannotTell) and found.needs_person:
+            block(posting, Posting.Reason.UNCLEAR, found.sentence)
+            return None
         if isinstance(found, Found) and found.is_posted:
             _posted(posting, found.document_number)
             return None
