@@ -22,7 +22,9 @@ from typing import Any
 from audit.sandbox import SandboxSystem, Store
 
 #: Name -> dotted path of its class. One line per product.
-SUITES: dict[str, str] = {}
+SUITES: dict[str, str] = {
+    "M3": "erp.infor.m3.sandbox.M3Sandbox",
+}
 
 
 class Suite(SandboxSystem):
