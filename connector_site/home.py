@@ -210,6 +210,10 @@ def waits_for(membership: Membership, username: str) -> tuple[list[Waiting], int
         found += [_broken_connection(connection) for connection in broken[:WAITING_SHOWN]]
     if membership.has_role(Role.APPROVER):
         waiting = Posting.objects.filter(state=Posting.State.ALLOCATED).exclude(prepared_by__contains=[username])
+        # Held, as `Posting.is_held` says of one.
+        waiting = waiting.exclude(
+            payroll_run__state=PayrollRun.State.BLOCKED, payroll_run__undone_by="", reverses__isnull=True
+        )
         count += waiting.count()
         waiting = waiting.select_related("legal_entity", "payroll_run")
         found += [_to_approve(posting) for posting in waiting.order_by("posting_date", "id")[:WAITING_SHOWN]]

@@ -17,14 +17,20 @@ from erp.states import NotAllowed, give_up, lock, note, release, resume_sending,
 from mappings.journal import JournalKind
 from tenants.scope import actor, tenant_scope
 
+HELD = "The payroll run is blocked, so its journal is not approved. What it waits for stands on its page."
+
 
 def approve(posting: Posting, by: str) -> None:
-    """Release a journal, inside a scope. Raises NotAllowed for the preparer and in any state but ALLOCATED."""
+    """Release a journal, inside a scope. Raises NotAllowed for the preparer, in any state but ALLOCATED, and while its
+    payroll run is blocked.
+    """
     locked = lock(posting.pk)
     if locked.state != Posting.State.ALLOCATED:
         raise NotAllowed(f"This journal is {locked.get_state_display().lower()} and cannot be approved.")
     if by in locked.prepared_by:
         raise NotAllowed("You prepared this journal. Someone else approves it.")
+    if locked.is_held:
+        raise NotAllowed(HELD)
     set_approved(locked, by)
 
 

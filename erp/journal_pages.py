@@ -207,6 +207,8 @@ class PostingAdmin(RoleAdmin):
             why_not = ""
             if name == "approve" and request.user.get_username() in posting.prepared_by:
                 why_not = "You prepared this journal. Someone else approves it."
+            elif name == "approve" and posting.is_held:
+                why_not = "The payroll run is blocked."
             button = "Ask the ledger now" if name == "replay" and posting.was_sent else action.button
             link = reverse(f"admin:erp_posting_{name}", args=[posting.pk])
             found.append({"name": name, "button": button, "why_not": why_not, "link": link})

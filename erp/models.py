@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from gusto.models import PayrollRun
+from mappings.journal import JournalKind
 from mappings.models import MappingTable
 from tenants.models import Connection, LegalEntity
 from tenants.scope import TenantModel
@@ -94,6 +95,19 @@ class Posting(TenantModel):
 
     def __str__(self) -> str:
         return f"Journal {self.posting_key}"
+
+    @property
+    def is_contra(self) -> bool:
+        """Whether it undoes a journal that was meant to stay, unlike an accrual's own reversal (sequence from 100 on)."""
+        return self.kind == JournalKind.REVERSAL.value and self.sequence < 100
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing of it goes out because its payroll run is blocked: two sources contradict each other. A payroll
+        that Gusto answers with one of its own stands, and what undoes a journal is never held.
+        """
+        run = self.payroll_run
+        return run.state == PayrollRun.State.BLOCKED and not run.undone_by and not self.is_contra
 
 
 class PostingLine(TenantModel):

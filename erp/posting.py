@@ -100,6 +100,8 @@ def _start_sending(posting_id: int) -> work.Later | None:
     if problems:
         block(posting, reason_of(problems), " ".join(problem.sentence for problem in problems), problems)
         return None
+    if posting.is_held:
+        return work.Later(timezone.now() + SISTER_WAIT, "Its payroll run is blocked, so it is not sent.")
     waits_for = _waits_for(posting)
     if waits_for is not None:
         return work.Later(
@@ -120,7 +122,7 @@ def _waits_for(posting: Posting) -> Posting | None:
     """
     sisters = of_life(posting.payroll_run, posting.sequence).exclude(pk=posting.pk).exclude(state=Posting.State.VOIDED)
     blocked = sisters.filter(state=Posting.State.BLOCKED, was_sent=False).first()
-    if blocked is not None and not _is_contra(posting):
+    if blocked is not None and not posting.is_contra:
         found: Posting = blocked
         return found
     held = [Posting.State.ENTERED, Posting.State.POSTED]
@@ -131,11 +133,6 @@ def _waits_for(posting: Posting) -> Posting | None:
         first: Posting | None = accruals.exclude(state__in=held).first()
         return first
     return None
-
-
-def _is_contra(posting: Posting) -> bool:
-    """Whether it undoes a journal that was meant to stay, unlike an accrual's own reversal (sequence from 100 on)."""
-    return posting.kind == JournalKind.REVERSAL.value and posting.sequence < 100
 
 
 def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Later | None:

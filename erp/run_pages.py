@@ -118,6 +118,7 @@ class PayrollRunAdmin(RoleAdmin):
             ),
             "reason": run.reason.replace("_", "-"),
             "repair": repair,
+            "source_words": "File" if run.source == PayrollRun.Source.FILE else "Gusto",
             "may_replay": has_role(request, (Role.OWNER, Role.PREPARER)) and run.state != PayrollRun.State.WITHDRAWN,
             "may_take_back": payroll_files.may_take_back(request, run),
             "may_see_pay": may_see_pay(request),

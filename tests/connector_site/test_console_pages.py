@@ -121,7 +121,9 @@ def test_home_shows_the_answer_as_its_heading_and_what_waits(acme, dana, client)
 
 
 def test_each_role_waits_for_its_own(acme, alice, bob, dana, erin, client):
-    acme.change_run(state="blocked", reason="mapping", problems=[gap("Bonus", "Sales", "10.00")], sentence="x")
+    another_run(
+        acme, 1, state="blocked", reason="mapping", problems=[gap("Bonus", "Sales", "10.00")], sentence="x",
+    )  # fmt: skip
     with tenant_scope(acme.tenant.id):
         type(acme.erp).objects.filter(pk=acme.erp.pk).update(health="broken", health_sentence="The secret ended.")
     for person, blocked, broken, to_approve in (

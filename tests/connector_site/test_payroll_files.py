@@ -202,6 +202,7 @@ def test_other_content_is_blocked_only_when_a_person_says_so(entity, bob):
     assert "Checks was 2,570.10 and is 0.00 now." in text
     assert f'href="{ADD}"' in client.get(f"{RUNS}{run.pk}/change/").content.decode()
     assert "Blocked: Two files say different things of this payroll." in words(client.get("/console/"))
+    assert "Block that payroll run" not in words(upload(client, entity, csv_file(rows)))
     client = signed_in(member(entity.tenant, "dana", "approver"))
     assert f'href="{ADD}"' not in client.get(f"{RUNS}{run.pk}/change/").content.decode()
     client = signed_in(bob)

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from audit import trail
-from audit.models import Exchange
+from audit.models import Exchange, WorkItem
 from erp.decisions import approve
 from erp.models import Posting
 from erp.states import NotAllowed
@@ -20,7 +20,7 @@ from mappings.journal import JournalKind
 from mappings.payroll import PayrollHeader
 from tenants.models import LegalEntity, Tenant
 from tenants.scope import tenant_scope
-from tests.gusto.payroll_files import csv_file
+from tests.gusto.payroll_files import csv_file, line_rows
 from tests.gusto.running_sandbox import VERSION
 from tests.world import World
 
@@ -175,3 +175,35 @@ def test_a_payroll_that_came_as_a_file_is_not_posted_from_gusto_too(world: World
     world.work()
     assert (world.run(third).state, world.run(third).reason) == ("blocked", "unclear")
     world.holds_exactly(by_api, world.posting(second), world.posting(run.payroll_uuid))
+
+
+def test_nothing_is_sent_while_two_files_contradict_each_other(world: World, tenant):
+    entity = world.entity(approval="person", is_in_file_mode=True)
+    rows = line_rows()
+    first = read_file("first.csv", csv_file(rows))
+    rows[-1] |= {"component": "Direct Deposit"}
+    second = read_file("second.csv", csv_file(rows))
+    run = given(entity, first)
+    world.work()
+    given(entity, second)
+    assert world.run(run.payroll_uuid).state == PayrollRun.State.BLOCKED
+    with tenant_scope(tenant.id), pytest.raises(NotAllowed, match="The payroll run is blocked"):
+        approve(world.posting(), "dana")
+    # The first file again: it stands, and is approved.
+    given(entity, first)
+    world.work()
+    with tenant_scope(tenant.id):
+        approve(world.posting(), "dana")
+    # Approved, but no worker was there yet.
+    given(entity, second)
+    world.work()
+    assert world.posting().state == Posting.State.APPROVED
+    assert world.journals() == []
+    with tenant_scope(tenant.id):
+        (item,) = WorkItem.objects.filter(kind="erp.post", state="ready")
+    assert item.sentence == "Its payroll run is blocked, so it is not sent."
+    given(entity, first)
+    world.hurry("erp.post")
+    posting = world.posting()
+    assert posting.state == Posting.State.ENTERED, posting.sentence
+    world.holds_exactly(posting)

@@ -113,6 +113,7 @@ def test_other_content_waits_for_a_person_and_a_file_is_taken_back(in_file_mode:
     page.goto("/console/gusto/payrollrun/add-file/")
     look(page, "november.csv", LINES)
     page.get_by_role("button", name="Add payroll run").click()
+    world.work()
     page.goto("/console/gusto/payrollrun/add-file/")
     rows = line_rows()
     rows[-1] |= {"component": "Direct Deposit"}
@@ -124,8 +125,11 @@ def test_other_content_waits_for_a_person_and_a_file_is_taken_back(in_file_mode:
     expect(page.get_by_role("alert")).to_contain_text("Two files say different things of this payroll.")
     expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Add payroll file")
     world.work()
+    page.goto(f"/console/erp/posting/{world.posting().pk}/change/")
+    expect(page.get_by_role("alert")).to_contain_text("The payroll run is blocked, so this journal is not sent.")
     assert world.journals() == []
 
+    page.get_by_role("link", name="Open the payroll run").click()
     page.get_by_role("link", name="Take back").click()
     page.get_by_label("Reason").fill("The checks were paid by deposit.")
     page.get_by_role("button", name="Take payroll file back").click()
@@ -138,8 +142,8 @@ def test_other_content_waits_for_a_person_and_a_file_is_taken_back(in_file_mode:
     page.get_by_role("button", name="Add payroll run").click()
     world.work()
     page.goto(page.url)
-    expect(page.locator("table", has_text="Company code").locator("tbody tr")).to_have_count(1)
-    assert world.postings()[-1].state == "allocated"
+    expect(page.locator("table", has_text="Company code").locator("tbody tr")).to_have_count(2)
+    assert [posting.state for posting in world.postings()] == ["voided", "allocated"]
 
 
 def test_the_template_is_downloaded_and_its_example_is_a_payroll(in_file_mode: World, bob: Any, sign_in: Window):
