@@ -1,4 +1,4 @@
-"""`make bench`: the figures of the product, measured in one run and printed as ratios and counts.
+"""`make bench`: run every part and print its figures as they are found. `--help` says what can be chosen.
 
 Nothing here asserts a time: a machine that is busy gives other figures. `--quick` takes a short look.
 """
@@ -12,15 +12,19 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
+
+PARTS = ("round_trips", "allocation", "coverage", "payroll", "way", "webhook")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a look")
-    parser.add_argument("--only", choices=["webhook", "payroll", "dynamics", "way"], help="one part alone")
+    parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer people, lines and seconds, for a look")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be given more than once")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mlc-bench-"))
+    # PostgreSQL runs as nobody when we are root.
     folder.chmod(0o755)
     # Registered before the server, so that it runs after the server has stopped.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -32,21 +36,19 @@ def main() -> int:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    from tests.bench import dynamics, payroll, way, webhook
+    from tests.bench import allocation, coverage, payroll, round_trips, way, webhook
     from tests.bench.stage import Stage
 
-    load = os.getloadavg()[0]
-    print(
-        f"ml-connector bench: {os.cpu_count()} cores, Python {platform.python_version()}, load before the start {load:.1f}"
-    )
-    print("The sandboxes, the load and the product share these cores.\n")
+    parts = dict(zip(PARTS, (round_trips, allocation, coverage, payroll, way, webhook), strict=True))
+    print(f"ml-connector bench{', the short version' if options.quick else ''}: {os.cpu_count()} cores, "
+          f"Python {platform.python_version()}; load, sandboxes and product share these cores")  # fmt: skip
     with Stage(folder) as stage:
-        parts = {"dynamics": dynamics.run, "payroll": payroll.run, "way": way.run, "webhook": webhook.run}
-        for name, part in parts.items():
-            if options.only in (None, name):
-                for line in part(stage, is_quick=options.quick):
-                    print(line, flush=True)
-                print(flush=True)
+        for name in options.only or PARTS:
+            began, load = time.monotonic(), os.getloadavg()[0]
+            print(flush=True)
+            for line in parts[name].run(stage, is_quick=options.quick):
+                print(line, flush=True)
+            print(f"  ({name}: {time.monotonic() - began:.0f} s, load average before it {load:.1f})", flush=True)
     return 0
 
 

@@ -82,9 +82,3 @@ def wait_for(address: str, seconds: float = 30) -> None:
             time.sleep(0.05)
         else:
             return
-
-
-def quantile(values: list[float], share: float) -> float:
-    """The smallest value that at least `share` of all are not above."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1))]

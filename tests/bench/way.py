@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from erp.models import Posting
 from gusto.models import WebhookEvent
 from tenants.scope import tenant_scope
-from tests.bench.stage import Stage, quantile
+from tests.bench.figures import Figure, quantile
+from tests.bench.stage import Stage
+
+PAYROLLS, PAYROLLS_QUICK = 20, 4
 
 
 def run(stage: Stage, *, is_quick: bool) -> Iterator[str]:
-    world = stage.world
-    count = 4 if is_quick else 20
+    world, count = stage.world, PAYROLLS_QUICK if is_quick else PAYROLLS
     entity = world.entity("Fifty people", company=1)
     took: list[float] = []
     with stage.worker():
@@ -24,7 +26,7 @@ def run(stage: Stage, *, is_quick: bool) -> Iterator[str]:
             world.gusto.process(uuid)
             took.append(seconds_to_entered(stage, uuid))
     yield f"From webhook to ENTERED, 50 people, {count} payrolls one after the other, web and worker running"
-    yield f"  median {statistics.median(took):.2f} s, p95 {quantile(took, 0.95):.2f} s"
+    yield str(Figure("median, p95", f"{statistics.median(took):.2f} s, {quantile(took, 0.95):.2f} s"))
 
 
 def seconds_to_entered(stage: Stage, payroll_uuid: str) -> float:
@@ -34,7 +36,7 @@ def seconds_to_entered(stage: Stage, payroll_uuid: str) -> float:
         with tenant_scope(stage.world.tenant.id):
             posting = Posting.objects.filter(payroll_run__payroll_uuid=payroll_uuid, entered_at__isnull=False).first()
         if posting is not None and posting.entered_at is not None:
-            event = WebhookEvent.objects.filter(entity_uuid=payroll_uuid, event_type="payroll.processed").get()
+            event = WebhookEvent.objects.get(entity_uuid=payroll_uuid, event_type="payroll.processed")
             return (posting.entered_at - event.received_at).total_seconds()
         time.sleep(0.02)
-    raise SystemExit(f"payroll {payroll_uuid} was not entered within two minutes")
+    raise RuntimeError(f"payroll {payroll_uuid} was not entered within two minutes")
