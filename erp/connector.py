@@ -25,6 +25,7 @@ CONNECTORS: dict[str, tuple[str, str]] = {
     "d365": ("Dynamics 365 Finance & Operations", "erp.d365.connector.D365Connector"),
     "ifs": ("IFS Cloud", "erp.ifs.connector.IfsConnector"),
     "infor_m3": ("Infor M3", "erp.infor.m3.connector.M3Connector"),
+    "infor_fsm": ("Infor FSM", "erp.infor.fsm.connector.FsmConnector"),
 }
 
 

@@ -24,6 +24,7 @@ from audit.sandbox import SandboxSystem, Store
 #: Name -> dotted path of its class. One line per product.
 SUITES: dict[str, str] = {
     "M3": "erp.infor.m3.sandbox.M3Sandbox",
+    "FSM": "erp.infor.fsm.sandbox.FsmSuite",
 }
 
 

@@ -372,7 +372,7 @@ percent = 33.3
         "[[member]] 1, roles: “boss” is not one of owner, preparer, approver, auditor.",
         "[[member]] 2, tenant: There is no tenant “nobody”.",
         "[[connection]] 1, fields.client_secret: Secrets do not stand in the file. Name a variable: client_secret_env.",
-        "[[connection]] 2, system: There is no such ERP. Known are: d365, ifs, infor_m3.",
+        "[[connection]] 2, system: There is no such ERP. Known are: d365, ifs, infor_m3, infor_fsm.",
         "[[legal_entity]] 1, posts_from_date: It must be a day like 2026-01-31, without quotes.",
         "[[legal_entity]] 2, erp_connection: fine has no ERP connection “Nowhere”.",
         "[[mapping_table]] 1, mapping_csv: missing.csv cannot be read: No such file or directory.",
