@@ -11,7 +11,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -19,18 +18,17 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from audit import checks, trail, work
 from audit.admin import OperatorAdmin, is_under_way
+from connector_site.sudo import confirmed
 from connector_site.templatetags.console import chip, moment
 from erp.connector import CONNECTORS, connector_class
 from erp.models import ReferenceSnapshot
 from gusto.models import GustoApplication, WebhookEvent, WebhookSubscription
 from tenants.admin import RoleAdmin, TenantForm, has_role
 from tenants.credentials import FILE_BYTES_MAX, declaration, problems_of
-from tenants.middleware import membership_of
-from tenants.models import Connection, LegalEntity, Membership, Role, Tenant
+from tenants.models import Connection, LegalEntity, Role, Tenant
 
 OWNER = (Role.OWNER,)
 READ_REFERENCE = "erp.read_reference"
@@ -165,9 +163,13 @@ class ConnectionAdmin(RoleAdmin):
         view = self.admin_site.admin_view
         own = [
             path("add/", view(self.choose_system), name="tenants_connection_add"),
-            path("add/<slug:system>/", view(self.add_system), name="tenants_connection_add_system"),
+            path("add/<slug:system>/", view(confirmed(self.add_system, *OWNER)), name="tenants_connection_add_system"),
             path("<int:object_id>/test/", view(self.test), name="tenants_connection_test"),
-            path("<int:object_id>/credentials/", view(self.credentials), name="tenants_connection_credentials"),
+            path(
+                "<int:object_id>/credentials/",
+                view(confirmed(self.credentials, *OWNER)),
+                name="tenants_connection_credentials",
+            ),
             path("<int:object_id>/reference/", view(self.read_reference), name="tenants_connection_reference"),
         ]
         found: list[URLPattern] = super().get_urls()
@@ -317,7 +319,16 @@ class LegalEntityAdmin(RoleAdmin):
     form = LegalEntityForm
     list_display = ("name", "company_code", "gusto_shown", "erp_shown", "approval")
     search_fields = ("name", "company_code")
-    fields = ("name", "erp_connection", "company_code", "currency", "approval", "posts_from_date", "sweep_hours")
+    fields = (
+        "name",
+        "erp_connection",
+        "company_code",
+        "currency",
+        "approval",
+        "approval_limit",
+        "posts_from_date",
+        "sweep_hours",
+    )
     change_form_template = "tenants/legal_entity.html"
     add_roles = change_roles = OWNER
     actions = None
@@ -366,69 +377,6 @@ class LegalEntityAdmin(RoleAdmin):
             )  # fmt: skip
         else:
             trail.record("legal_entity.created", subject="legal_entity", subject_id=str(obj.pk), name=obj.name)
-
-
-class MembershipForm(TenantForm):
-    """A tenant always keeps an owner."""
-
-    def clean_roles(self) -> list[str]:
-        roles: list[str] = self.cleaned_data["roles"]
-        others = Membership.objects.filter(tenant_id=self.instance.tenant_id, roles__contains=[Role.OWNER.value])
-        if Role.OWNER.value not in roles and not others.exclude(pk=self.instance.pk).exists():
-            raise ValidationError("This is the last owner of the tenant. Make somebody else an owner first.")
-        return roles
-
-
-@admin.register(Membership)
-class MembershipAdmin(RoleAdmin):
-    """Who belongs to this tenant. Memberships stand outside the wall, so every query here names the tenant."""
-
-    form = MembershipForm
-    list_display = ("user", "roles_shown", "may_see_pay", "created_at")
-    fields = ("user", "roles", "may_see_pay")
-    view_roles = change_roles = OWNER
-    actions = None
-    list_title = "Members"
-    ordering = ("user__username",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        membership = membership_of(request)
-        found: QuerySet[Membership] = super().get_queryset(request).select_related("user")
-        return found.filter(tenant_id=membership.tenant_id) if membership else found.none()
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("user",)
-
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:  # fmt: skip
-        member = self.get_object(request, object_id) if object_id else None
-        crumbs = [("Members", reverse("admin:tenants_membership_changelist")), (str(member.user) if member else "", "")]
-        words = {"crumbs": crumbs, "title": crumbs[-1][0], "subtitle": None, **ONE_SAVE}
-        response: HttpResponse = super().changeform_view(
-            request, object_id, form_url, {**(extra_context or {}), **words}
-        )
-        return response
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "roles":
-            return forms.MultipleChoiceField(
-                choices=Role.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget,
-                help_text="Whoever prepares a journal cannot approve it, whatever roles they hold.",
-            )  # fmt: skip
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
-
-    @display(description="Roles")
-    def roles_shown(self, membership: Membership) -> str:
-        return ", ".join(Role(role).label for role in membership.roles)
-
-    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        trail.record(
-            "membership.changed", subject="membership", subject_id=str(obj.pk), user=obj.user.get_username(),
-            roles=self.roles_shown(obj),
-        )  # fmt: skip
 
 
 @admin.register(Tenant)

@@ -6,7 +6,7 @@ class ConnectorSiteConfig(AppConfig):
     name = "connector_site"
 
     def ready(self) -> None:
-        from connector_site import checks  # noqa: F401 - importing registers them
+        from connector_site import checks, sign_in  # noqa: F401 - importing registers checks and receivers
 
 
 class ConsoleConfig(AdminConfig):

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
@@ -24,6 +25,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from audit import canary
+from connector_site.sign_in import SecondFactorAdapter
 from gusto.models import GustoApplication, WebhookSubscription
 from tenants.models import Connection, Tenant
 from tenants.scope import tenant_scope
@@ -31,7 +33,7 @@ from tenants.secrets import SecretUnreadable
 
 #: Tables with a tenant_id that stand outside the wall on purpose: they are read before the tenant is known, and hold
 #: ids only (design section 5).
-OPEN_TABLES = frozenset({"tenants_membership", "gusto_companyroute", "audit_workitem"})
+OPEN_TABLES = frozenset({"tenants_membership", "tenants_invitation", "gusto_companyroute", "audit_workitem"})
 POSTGRESQL_MINIMUM = 150000
 #: A worker that was not seen for so long is away: the supervisor needs about a minute to bring a stuck one back.
 WORKER_SECONDS_MAX = 120.0
@@ -104,6 +106,11 @@ def unreadable_secrets(tenants_max: int | None = None) -> list[CheckMessage]:
             list(model.objects.all())
         except SecretUnreadable:
             broken.append(str(model._meta.verbose_name))
+    try:
+        for factor in Authenticator.objects.filter(type=Authenticator.Type.TOTP):
+            SecondFactorAdapter().decrypt(factor.data["secret"])
+    except SecretUnreadable:
+        broken.append("second factors")
     for tenant in Tenant.objects.order_by("created_at")[:tenants_max]:
         with tenant_scope(tenant.id):
             try:

@@ -5,34 +5,24 @@ Pages themselves are Django admin pages of each floor (`admin.py`), drawn by dja
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
-from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
+from connector_site import error_pages, settings_pages
 from tenants.middleware import SESSION_TENANT, membership_of, unscoped
 from tenants.models import LegalEntity, Membership, Role, User
 from tenants.scope import open_tenant
-
-
-class SignInForm(AuthenticationForm):
-    """Members sign in; being "staff" is no idea of this product."""
-
-    error_messages = {
-        "invalid_login": "User name and password do not belong together. Mind capital letters in both.",
-        "inactive": "This person was switched off.",
-    }
-
-    def confirm_login_allowed(self, user: Any) -> None:
-        if not user.is_active:
-            raise ValidationError(self.error_messages["inactive"], code="inactive")
 
 
 class ConsoleSite(UnfoldAdminSite):
@@ -40,14 +30,43 @@ class ConsoleSite(UnfoldAdminSite):
 
     index_title = "Home"
     index_template = "console/home.html"
-    login_form = SignInForm
 
     def has_permission(self, request: HttpRequest) -> bool:
         user = request.user
         return bool(user.is_active and (membership_of(request) is not None or getattr(user, "is_superuser", False)))
 
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+        """As upstream; a form whose session ended is not led to the door without a word about what was typed."""
+        guarded = super().admin_view(view, cacheable)
+
+        @wraps(guarded)
+        def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if (
+                request.method == "POST"
+                and not request.user.is_authenticated
+                and request.path != reverse("admin:logout")
+            ):
+                return error_pages.session_ended(
+                    request, f"{reverse('account_login')}?{urlencode({'next': request.path})}"
+                )
+            response: HttpResponse = guarded(request, *args, **kwargs)
+            return response
+
+        return asked
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Where Django sends whoever may not open a page: to the sign-in, or to a word about having no tenant."""
+        if request.user.is_authenticated and not self.has_permission(request):
+            return TemplateResponse(request, "account/no_tenant.html", self.each_context(request), status=403)
+        onward = request.GET.get("next") or reverse("admin:index")
+        return HttpResponseRedirect(f"{reverse('account_login')}?{urlencode({'next': onward})}")
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """One's own password has its page among the pages of sign-in."""
+        return HttpResponseRedirect(reverse("account_change_password"))
+
     def get_urls(self) -> list[URLPattern]:
-        own = [path("tenant/", self.admin_view(_switch_tenant), name="switch_tenant")]
+        own = [path("tenant/", self.admin_view(_switch_tenant), name="switch_tenant"), *settings_pages.urls(self)]
         found: list[URLPattern] = super().get_urls()
         return own + found
 
@@ -108,6 +127,10 @@ def stylesheet(request: HttpRequest) -> str:
     return static("console/console.css")
 
 
+def script(request: HttpRequest) -> str:
+    return static("console/console.js")
+
+
 def environment(request: HttpRequest) -> list[str] | None:
     """The badge beside the title wherever a connection may lead to the sandbox instead of a vendor."""
     return ["Sandbox", "warning"] if settings.SANDBOX_ALLOWED else None
@@ -127,7 +150,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     _item(
                         "Mapping",
                         "account_tree",
-                        "admin:mappings_mappingtable_changelist",
+                        "admin:mappings_coverage_first",
+                        "mappings/mappingtable/",
                         "mappings/mappingrule/",
                         "mappings/crosswalk/",
                         "mappings/sourcecode/",
@@ -150,12 +174,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     ),
                     _item("Audit trail", "policy", "admin:audit_auditentry_changelist"),
                     _item("Exchanges", "swap_horiz", "admin:audit_exchange_changelist"),
-                ]
-                + (
-                    [_item("Members", "group", "admin:tenants_membership_changelist")]
-                    if membership.has_role(Role.OWNER)
-                    else []
-                ),
+                    _item("Settings", "tune", "admin:settings"),
+                ],
             }
         )
     if getattr(request.user, "is_superuser", False):

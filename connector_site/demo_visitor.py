@@ -47,7 +47,7 @@ class Visitor:
     def sign_in(self) -> None:
         """Raises PageRefused."""
         page = self._get(f"{self.console}/")
-        answer = self._send(page.url, {**Form(page).fields, "username": self.user, "password": self._password})
+        answer = self._send(page.url, {**Form(page).fields, "login": self.user, "password": self._password})
         if answer.status_code != 200 or "/login/" in answer.url:
             raise PageRefused(f"{self.user} could not sign in (status {answer.status_code}).")
 

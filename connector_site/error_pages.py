@@ -49,6 +49,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
+def session_ended(request: HttpRequest, sign_in: str) -> HttpResponse:
+    """The answer to a form whose session ended meanwhile; `sign_in` is the address of the way back."""
+    page = render_to_string("session_ended.html", {"reference": request_id.get(), "sign_in": sign_in})
+    return HttpResponse(page, status=HTTPStatus.UNAUTHORIZED)
+
+
 def _answer(request: HttpRequest, status: HTTPStatus, sentence: str = "") -> HttpResponse:
     reference = request_id.get()
     if request.path.startswith(API):

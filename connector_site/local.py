@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OF_AN_INSTALLATION = (
     "DATABASE_URL", "MIGRATE_DATABASE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "FIELD_ENCRYPTION_KEYS",
     "MLC_PUBLIC_URL", "MLC_ALLOWED_HOSTS", "MLC_TRUSTED_PROXIES", "MLC_CA_BUNDLE", "MLC_SANDBOX", "MLC_DATA_FOLDER",
+    "EMAIL_URL", "MLC_MAIL_FROM", "MLC_SIGN_UP",
 )  # fmt: skip
 
 #: Values with which the settings can be read although nothing is going to run: `--help` works on an empty machine.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: A request id given by a proxy is kept if it looks like one; anything else could smuggle text into the log.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+#: Addresses that let somebody in; what follows them is never logged.
+_SECRET_PATH = re.compile(r"(/account/(?:invitation|password/reset/key)/).+")
 
 
 def _without_values(logger: Any, name: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +96,8 @@ class RequestMiddleware:
             response = self.get_response(request)
             response["X-Request-Id"] = mine
             if not request.path.startswith(("/health/", "/metrics", "/static/")):
-                self.logger.info("request", method=request.method, path=request.path, status=response.status_code)
+                path = _SECRET_PATH.sub(r"\1...", request.path)
+                self.logger.info("request", method=request.method, path=path, status=response.status_code)
             return response
         finally:
             request_id.reset(token)

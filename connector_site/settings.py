@@ -128,6 +128,11 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.humanize",
     "import_export",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "csp",
     "rest_framework",
     "django_q",
     "tenants.apps.TenantsConfig",
@@ -140,20 +145,25 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "connector_site.logs.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "connector_site.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "connector_site.session_life.SessionLifeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "tenants.middleware.TenantMiddleware",
+    "connector_site.second_factor.SecondFactorMiddleware",
 ]
 
 ROOT_URLCONF = "connector_site.urls"
 WSGI_APPLICATION = "connector_site.wsgi.application"
 AUTH_USER_MODEL = "tenants.User"
-LOGIN_URL = "admin:login"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "admin:index"
 CSRF_FAILURE_VIEW = "connector_site.error_pages.csrf_failure"
 
@@ -219,6 +229,7 @@ Q_CLUSTER = {
     "max_rss": 600_000,
     "guard_cycle": 0.5,
     "label": "Queue",
+    "cache": "queue",
 }
 #: Threads and processes of the web server under `manage.py run`.
 WEB_THREADS = number("MLC_WEB_THREADS", 4, 1, 64)
@@ -237,6 +248,24 @@ USE_I18N = True
 #: 13 Nov 2026 everywhere, never 11/13.
 FORMAT_MODULE_PATH = ["connector_site.formats"]
 
+#: Wrong passwords and used codes are counted in the database, so that the count holds for every web process. The queue's
+#: status lines are nobody else's business and stay in its process.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "mlc_cache"},
+    "queue": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+}
+
+#: Where mail leaves; empty = this installation sends none, and its pages say so.
+EMAIL_URL = text("EMAIL_URL", "consolemail://" if IS_DEMO else "")
+HAS_MAIL = bool(EMAIL_URL)
+if HAS_MAIL:
+    if EMAIL_URL.partition("://")[0] not in environ.Env.EMAIL_SCHEMES:
+        raise ImproperlyConfigured("EMAIL_URL cannot be read. It must be like smtp+tls://user:password@host:587.")
+    vars().update(environ.Env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = text("MLC_MAIL_FROM", f"ml-connector <no-reply@{_public.hostname}>")
+EMAIL_SUBJECT_PREFIX = ""
+
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(DATA_FOLDER or BASE_DIR) / "staticfiles"
 STATICFILES_DIRS: list[Path] = [BASE_DIR / "templates" / "static"]
@@ -254,10 +283,55 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
-SESSION_COOKIE_NAME = "mlc_session"
+ACCOUNT_ADAPTER = "connector_site.sign_in.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_EMAIL_VERIFICATION = "none"  # a mail address comes from an invitation, which proves it, or from the operator
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_SESSION_REMEMBER = True  # how long a session lives is said below, not by a box at the door
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+#: Five wrong passwords of one person, or thirty wrong ones from one address in a minute: many people may share an address.
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,5/5m/key", "login": "60/m/ip"}
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _public.scheme
+MFA_ADAPTER = "connector_site.sign_in.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "ml-connector"
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_FORMS = {"add_webauthn": "connector_site.sign_in.AddKeyForm"}
+#: A browser lets a page without TLS use passkeys on this machine alone.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_HTTPS
+USERSESSIONS_TRACK_ACTIVITY = False
+#: Whether somebody who is not invited may found a tenant, by a link sent to their mail address.
+SIGN_UP_ALLOWED = flag("MLC_SIGN_UP")
+if SIGN_UP_ALLOWED and not HAS_MAIL:
+    raise ImproperlyConfigured("MLC_SIGN_UP=1 needs EMAIL_URL: whoever signs up proves a mail address.")
+
+#: The prefix keeps another site of the same domain from setting these cookies.
+SESSION_COOKIE_NAME = "__Host-mlc_session" if IS_HTTPS else "mlc_session"
+CSRF_COOKIE_NAME = "__Host-mlc_csrf" if IS_HTTPS else "mlc_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+#: A session ends so many hours after the sign-in, and so many minutes after the last thing its person did.
+SESSION_COOKIE_AGE = number("MLC_SESSION_HOURS", 12, 1, 168) * 3600
+SESSION_IDLE_SECONDS = number("MLC_SESSION_IDLE_MINUTES", 60, 5, 1440) * 60
+#: unfold's Alpine evaluates its attributes, and its colours stand in style attributes; nothing else is let in.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
@@ -298,6 +372,7 @@ UNFOLD: dict[str, Any] = {
     "ENVIRONMENT": "connector_site.console.environment",
     "DASHBOARD_CALLBACK": "connector_site.home.dashboard",
     "STYLES": ["connector_site.console.stylesheet"],
+    "SCRIPTS": ["connector_site.console.script"],
     "COMMAND": {"search_models": False, "show_history": False},
     "COLORS": {
         "primary": {

@@ -11,6 +11,7 @@ from tenants.middleware import unscoped
 urlpatterns = [
     path("", unscoped(RedirectView.as_view(pattern_name="admin:index"))),
     path("console/", admin.site.urls),
+    path("account/", include("connector_site.account_urls")),
     path("gusto/", include("gusto.urls")),
     path("api/v1/", include(router.urls)),
     path("health/live", health.live),

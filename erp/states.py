@@ -64,9 +64,12 @@ def set_approved(posting: Posting, by: str) -> None:
 
 
 def release_or_approve(posting: Posting) -> None:
-    """A freshly built journal without problems: approved by itself where the legal entity says so."""
+    """A freshly built journal without problems: approved by itself where the legal entity says so and the amount is not
+    above its limit.
+    """
     entity = LegalEntity.objects.get(pk=posting.legal_entity_id)
-    if entity.approval == LegalEntity.Approval.AUTOMATIC:
+    is_within = entity.approval_limit is None or posting.debit <= entity.approval_limit
+    if entity.approval == LegalEntity.Approval.AUTOMATIC and is_within:
         set_approved(posting, "")
 
 

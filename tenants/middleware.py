@@ -7,7 +7,9 @@ open short scopes themselves. What ends in an error is rolled back.
 
 from __future__ import annotations
 
+import contextvars
 import hashlib
+import zoneinfo
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,13 +19,16 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 
-from tenants.models import ApiToken, Membership
+from tenants.models import ApiToken, Membership, Tenant
 from tenants.scope import actor, tenant_scope
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 #: Key of the session that holds the id of the chosen tenant.
 SESSION_TENANT = "tenant"
+
+#: How the tenant of the request writes days; what runs without a request writes them the usual way.
+date_style: contextvars.ContextVar[str] = contextvars.ContextVar("date_style", default=Tenant.DateStyle.DAY_FIRST)
 
 
 def unscoped(view: View) -> View:
@@ -55,6 +60,9 @@ class TenantMiddleware:
         who = request.user.get_username() if request.user.is_authenticated else ""
         token = actor.set(who)
         try:
+            if membership is not None:
+                timezone.activate(zoneinfo.ZoneInfo(membership.tenant.time_zone))
+                date_style.set(membership.tenant.date_style)
             if membership is None or _is_unscoped(request):
                 return self.get_response(request)
             structlog.contextvars.bind_contextvars(tenant=str(membership.tenant_id))
@@ -65,6 +73,8 @@ class TenantMiddleware:
                 return response
         finally:
             actor.reset(token)
+            timezone.deactivate()
+            date_style.set(Tenant.DateStyle.DAY_FIRST)
 
     def _by_token(self, request: HttpRequest) -> Membership | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -1,20 +1,24 @@
 """Who: tenants, their members, their legal entities, and the connections that hold their secrets.
 
-`Tenant`, `User`, `Membership` and `ApiToken` stand outside row-level security, because they are read before the tenant
-of a request is known; everything else here belongs to one tenant.
+`Tenant`, `User`, `Membership`, `Invitation` and `ApiToken` stand outside row-level security, because they are read before
+the tenant of a request is known; everything else here belongs to one tenant.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
+import zoneinfo
 from collections.abc import Mapping
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from tenants.credentials import declaration
 from tenants.scope import TenantModel
@@ -25,8 +29,21 @@ class User(AbstractUser):
     """A person who signs in. What they may do is said by their memberships, not here."""
 
 
+def check_time_zone(name: str) -> None:
+    """Raises ValidationError for a name that the time zone database does not know."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"There is no time zone “{name}”. Write it like America/New_York.")
+
+
 class Tenant(models.Model):
     """A customer of this installation: the wall between data."""
+
+    class DateStyle(models.TextChoices):
+        """How days are written. None of them can be read as another day."""
+
+        DAY_FIRST = "day_first", "13 Nov 2026"
+        MONTH_FIRST = "month_first", "Nov 13, 2026"
+        ISO = "iso", "2026-11-13"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
@@ -34,6 +51,11 @@ class Tenant(models.Model):
     is_installation = models.BooleanField(
         default=False, editable=False, help_text="The reserved tenant of the operator's own exchanges and entries."
     )
+    requires_second_factor = models.BooleanField(
+        default=False, help_text="Owners and approvers sign in with a second factor."
+    )
+    time_zone = models.CharField(max_length=60, default="UTC", validators=[check_time_zone])
+    date_style = models.CharField(max_length=12, choices=DateStyle.choices, default=DateStyle.DAY_FIRST)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -82,6 +104,73 @@ class Membership(models.Model):
     def has_role(self, *roles: Role) -> bool:
         return any(role.value in self.roles for role in roles)
 
+    @property
+    def roles_in_words(self) -> str:
+        return ", ".join(Role(role).label for role in self.roles)
+
+
+class Invitation(models.Model):
+    """The right to become a member once, until a moment. Only the digest of the link's secret is stored.
+
+    Without a tenant it is a sign-up: whoever proves the mail address founds `tenant_name` as its owner.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, null=True, blank=True, related_name="invitations")
+    tenant_name = models.CharField(max_length=200, blank=True)
+    email = models.EmailField()
+    roles = ArrayField(models.CharField(max_length=20, choices=Role.choices))
+    may_see_pay = models.BooleanField(default=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="invitations_sent"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="invitations_accepted"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(roles__contained_by=[role.value for role in Role]) & Q(roles__len__gt=0),
+                name="tenants_invitation_roles_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(tenant__isnull=False) | ~Q(tenant_name=""), name="tenants_invitation_somewhere"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.tenant or self.tenant_name}"
+
+    @property
+    def is_open(self) -> bool:
+        """Neither used nor run out."""
+        return self.accepted_at is None and self.expires_at > timezone.now()
+
+    @property
+    def roles_in_words(self) -> str:
+        return ", ".join(Role(role).label for role in self.roles)
+
+
+class Scope(models.TextChoices):
+    """What an API token may do, within what its member may do."""
+
+    READ_PAYROLL_RUNS = "payroll_runs:read", "Read payroll runs"
+    READ_POSTINGS = "postings:read", "Read journals"
+    WRITE_POSTINGS = "postings:write", "Approve, replay and give up journals"
+    READ_MAPPINGS = "mappings:read", "Read mapping rules"
+    WRITE_MAPPINGS = "mappings:write", "Change drafts of mapping tables"
+    READ_REFERENCE = "reference:read", "Read reference data"
+    READ_AUDIT = "audit:read", "Read the audit trail"
+
+
+def every_scope() -> list[str]:
+    """What a token may do that was made before tokens had scopes."""
+    return [scope.value for scope in Scope]
+
 
 class ApiToken(models.Model):
     """A bearer token of a member. Only its digest is stored; the token itself is shown once."""
@@ -89,11 +178,34 @@ class ApiToken(models.Model):
     membership = models.ForeignKey(Membership, models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = ArrayField(models.CharField(max_length=30, choices=Scope.choices), default=every_scope)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(scopes__len__gt=0), name="tenants_apitoken_some_scope"),
+        ]
+
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def scopes_in_words(self) -> str:
+        return ", ".join(Scope(scope).label for scope in self.scopes)
+
+
+class CacheEntry(models.Model):
+    """The table of Django's database cache, which every web process sees: wrong passwords are counted in it. Rows are
+    written by `django.core.cache.backends.db` alone.
+    """
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "mlc_cache"
 
 
 class Connection(TenantModel):
@@ -188,6 +300,11 @@ class LegalEntity(TenantModel):
     company_code = models.CharField(max_length=20, blank=True, help_text="Default company code in the ERP.")
     currency = models.CharField(max_length=3, default="USD")
     approval = models.CharField(max_length=10, choices=Approval.choices, default=Approval.PERSON)
+    approval_limit = models.DecimalField(
+        "always a person above",
+        max_digits=14, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)],
+        help_text="Total debits of a journal, in its currency, above which a person approves it in every case.",
+    )  # fmt: skip
     posts_from_date = models.DateField(
         null=True, blank=True, help_text="Payroll runs with an earlier check date are not posted."
     )

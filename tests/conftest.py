@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
 from tenants.models import Membership, Tenant, User
 
@@ -47,6 +49,12 @@ def member(tenant: Tenant, name: str, *roles: str, may_see_pay: bool = False) ->
     user.save()
     Membership.objects.create(tenant=tenant, user=user, roles=list(roles), may_see_pay=may_see_pay)
     return user
+
+
+def sign_in(client: Client, user: User) -> None:
+    """Through the page, as people do: pages that ask whether it is really you take it for the proof."""
+    answer = client.post(reverse("account_login"), {"login": user.get_username(), "password": "a long password"})
+    assert answer.status_code == 302, answer.content.decode()
 
 
 @pytest.fixture

@@ -11,6 +11,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from tenants.middleware import date_style
+from tenants.models import Tenant
+
 register = template.Library()
 
 #: State -> (tone, icon, word). The tone is a colour, the icon a shape; never one without the other and the word.
@@ -27,6 +30,18 @@ STATES: dict[str, tuple[str, str, str]] = {
     "withdrawn": ("rest", "undo", "Withdrawn"),
     "ignored": ("rest", "do_not_disturb_on", "Not posted"),
     "draft": ("wait", "edit_note", "Draft"),
+    "submitted": ("wait", "outbox", "Submitted"),
+    "in_use": ("done", "check_circle", "In use"),
+    "replaced": ("rest", "history", "Replaced"),
+    "row_new": ("done", "add", "New"),
+    "row_changed": ("move", "edit", "Changed"),
+    "row_unchanged": ("rest", "drag_handle", "Unchanged"),
+    "row_error": ("stop", "error", "Error"),
+    "row_removed": ("wait", "remove", "Removed"),
+    "gap": ("stop", "error", "No rule"),
+    "tie": ("stop", "error", "Tie"),
+    "crosswalk_gap": ("stop", "error", "No value"),
+    "memo": ("rest", "do_not_disturb_on", "Not posted"),
     "healthy": ("done", "check_circle", "Healthy"),
     "broken": ("stop", "report", "Needs you"),
     "untested": ("rest", "help", "Not tested yet"),
@@ -89,19 +104,27 @@ def delta(amount: Any) -> str:
     return "0.00" if value == 0 else f"{value:+,.2f}"
 
 
+#: The tenant's way of writing days. Every one names the month or stands in ISO order: none can be read as another day.
+DAY_FORMATS = {
+    Tenant.DateStyle.DAY_FIRST: "%-d %b %Y",
+    Tenant.DateStyle.MONTH_FIRST: "%b %-d, %Y",
+    Tenant.DateStyle.ISO: "%Y-%m-%d",
+}
+
+
 @register.filter
 def day(value: date | None) -> str:
-    """13 Nov 2026."""
-    return f"{value:%-d %b %Y}" if value else ""
+    """13 Nov 2026, or as the tenant writes it."""
+    return format(value, DAY_FORMATS[Tenant.DateStyle(date_style.get())]) if value else ""
 
 
 @register.filter
 def moment(value: datetime | None) -> SafeString | str:
-    """today 06:12, else 13 Nov 2026 06:12; the exact moment in UTC in the tooltip."""
+    """today 06:12, else 13 Nov 2026 06:12, in the tenant's time zone; the exact moment in UTC in the tooltip."""
     if value is None:
         return ""
     local = timezone.localtime(value)
-    text = f"today {local:%H:%M}" if local.date() == timezone.localdate() else f"{local:%-d %b %Y %H:%M}"
+    text = f"today {local:%H:%M}" if local.date() == timezone.localdate() else f"{day(local)} {local:%H:%M}"
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>', value.isoformat(), f"{value:%Y-%m-%d %H:%M:%S}", text
     )
@@ -111,6 +134,12 @@ def moment(value: datetime | None) -> SafeString | str:
 def exactly(value: datetime | None) -> str:
     """13 Nov 2026 06:12:45 UTC."""
     return f"{value.astimezone(UTC):%-d %b %Y %H:%M:%S} UTC" if value else ""
+
+
+@register.filter
+def version_note(version: Any) -> str:
+    """What stands beside the state of a mapping version: version 8, valid from 1 Nov 2026."""
+    return f"version {version.version}, valid from {day(version.valid_from)}"
 
 
 @register.filter

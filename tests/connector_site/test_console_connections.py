@@ -17,6 +17,7 @@ from audit.sandbox import Sandbox, Store
 from erp.d365.sandbox import D365Sandbox
 from tenants.models import Connection
 from tenants.scope import tenant_scope
+from tests.conftest import sign_in
 from tests.connector_site.books import SECRET, Books, books
 
 ADD = "/console/tenants/connection/add/d365/"
@@ -48,7 +49,7 @@ def acme(tenant) -> Books:
 
 @pytest.fixture
 def as_alice(client: Client, alice) -> Client:
-    client.force_login(alice)
+    sign_in(client, alice)
     return client
 
 

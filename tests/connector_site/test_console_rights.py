@@ -15,6 +15,7 @@ from erp.models import Posting
 from gusto.models import PayrollRun
 from tenants.models import Connection, LegalEntity, Membership
 from tenants.scope import TenantModel, tenant_scope
+from tests.conftest import sign_in
 from tests.connector_site.books import Books, books
 
 ROLES = ["alice", "bob", "dana", "erin"]
@@ -27,11 +28,17 @@ def acme(tenant) -> Books:
 
 @pytest.fixture
 def signed_in(request, client):
-    def sign_in(name: str) -> Client:
-        client.force_login(request.getfixturevalue(name))
+    def sign_in_as(name: str, *, is_asked_again: bool = False) -> Client:
+        """With `is_asked_again` by password, for the pages that ask for it."""
+        user = request.getfixturevalue(name)
+        client.logout()
+        if is_asked_again:
+            sign_in(client, user)
+        else:
+            client.force_login(user)
         return client
 
-    return sign_in
+    return sign_in_as
 
 
 def posting_page(acme: Books, name: str = "change") -> str:
@@ -104,7 +111,10 @@ def every_page(acme: Books) -> list[str]:
     found += [
         reverse(f"admin:tenants_connection_{name}", args=[acme.erp.pk]) for name in ("test", "credentials", "reference")
     ]
-    found += [reverse(f"admin:mappings_mappingtable_{name}", args=[acme.draft.pk]) for name in ("approve", "copy")]
+    steps = ("submit", "take_back", "approve", "copy")
+    found += [reverse(f"admin:mappings_mappingtable_{name}", args=[acme.draft.pk]) for name in steps]
+    found += [reverse(f"admin:mappings_{name}", args=[acme.entity.pk]) for name in ("accept", "choose", "files")]
+    found += [reverse("admin:mappings_mappingrule_import"), reverse("admin:mappings_mappingrule_import_errors")]
     found += [reverse("gusto:connect", args=[acme.entity.pk]), reverse("gusto:disconnect", args=[acme.entity.pk])]
     return found
 
@@ -158,8 +168,11 @@ def test_only_an_owner_sees_members_and_changes_connections(acme, signed_in):
     for who, status in (("alice", 200), ("bob", 403), ("dana", 403), ("erin", 403)):
         client = signed_in(who)
         text = client.get(reverse("admin:index")).content.decode()
-        assert (">Members<" in text) == (status == 200)
-        assert client.get(reverse("admin:tenants_membership_changelist")).status_code == status
+        assert ">Members<" not in text, "it is a tab of the settings"
+        tabs = client.get(reverse("admin:settings")).content.decode()
+        assert (">Members<" in tabs) == (status == 200)
+        assert client.get(reverse("admin:settings_members")).status_code == status
+        assert client.get(reverse("admin:settings_invite")).status_code == (302 if status == 200 else 403)
         page = client.get(reverse("admin:tenants_connection_change", args=[acme.erp.pk])).content.decode()
         assert ("Test connection" in page) == (who == "alice")
         changed = client.post(
@@ -172,19 +185,22 @@ def test_only_an_owner_sees_members_and_changes_connections(acme, signed_in):
 
 
 def test_a_tenant_keeps_an_owner(acme, alice, bob, signed_in):
-    client = signed_in("alice")
-    page = reverse("admin:tenants_membership_change", args=[alice.memberships.get().pk])
+    client = signed_in("alice", is_asked_again=True)
+    page = reverse("admin:settings_member", args=[alice.memberships.get().pk])
     response = client.post(page, {"roles": ["preparer"]})
     assert "last owner" in response.content.decode()
-    other = reverse("admin:tenants_membership_change", args=[bob.memberships.get().pk])
+    removal = reverse("admin:settings_member_remove", args=[alice.memberships.get().pk])
+    assert 'aria-disabled="true"' in client.get(removal).content.decode()
+    assert client.post(removal).status_code == 409
+    other = reverse("admin:settings_member", args=[bob.memberships.get().pk])
     assert client.post(other, {"roles": ["owner", "preparer"]}).status_code == 302
     assert client.post(page, {"roles": ["preparer"]}).status_code == 302
     assert alice.memberships.get().roles == ["preparer"]
 
 
 def test_a_role_that_does_not_exist_is_refused(acme, bob, signed_in):
-    client = signed_in("alice")
-    page = reverse("admin:tenants_membership_change", args=[bob.memberships.get().pk])
+    client = signed_in("alice", is_asked_again=True)
+    page = reverse("admin:settings_member", args=[bob.memberships.get().pk])
     assert client.post(page, {"roles": ["emperor"]}).status_code == 200
     assert bob.memberships.get().roles == ["preparer"]
 

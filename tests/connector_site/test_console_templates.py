@@ -16,7 +16,6 @@ THEIRS = Path(unfold.__file__).parent / "templates"
 DIGESTS = {
     "admin/base.html": "2ce9250b3c649e3a",
     "admin/change_list.html": "5885c39760f6085d",
-    "admin/login.html": "13deb7765ce36659",
     "registration/logged_out.html": "cad8c8cf769b9e91",
     "unfold/helpers/app_list.html": "6ab83ac498b2f50f",
     "unfold/helpers/command.html": "ae6ce324d8536613",

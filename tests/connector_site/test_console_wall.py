@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from erp.journal_pages import ACTIONS
-from tenants.models import Membership
+from tenants.models import ApiToken, Invitation, Membership
 from tenants.scope import TenantModel, tenant_scope
+from tests.conftest import sign_in
 from tests.connector_site.books import Books, books
 
 MARKS = ("harbor", "Harbor", "HARBOR")
@@ -39,7 +42,7 @@ def borealis(other_tenant) -> Books:
 
 @pytest.fixture
 def as_charlie(client: Client, charlie) -> Client:
-    client.force_login(charlie)
+    sign_in(client, charlie)
     return client
 
 
@@ -89,8 +92,10 @@ def foreign_addresses(acme: Books) -> Iterator[str]:
     yield reverse("admin:gusto_payrollrun_replay", args=[acme.run.pk])
     for name in ("test", "credentials", "reference"):
         yield reverse(f"admin:tenants_connection_{name}", args=[acme.erp.pk])
-    for name in ("approve", "copy"):
+    for name in ("submit", "take_back", "approve", "copy"):
         yield reverse(f"admin:mappings_mappingtable_{name}", args=[acme.draft.pk])
+    for name in ("coverage", "accept", "choose", "files", "template", "compare"):
+        yield reverse(f"admin:mappings_{name}", args=[acme.entity.pk])
     yield reverse("admin:mappings_mappingtable_export", args=[acme.table.pk, "mapping", "csv"])
     yield reverse("gusto:connect", args=[acme.entity.pk])
     yield reverse("gusto:disconnect", args=[acme.entity.pk])
@@ -131,8 +136,25 @@ def test_a_form_does_not_take_a_row_of_another_tenant(acme, borealis, as_charlie
 
 def test_members_of_another_tenant_are_not_there(acme, borealis, alice, as_charlie):
     membership = Membership.objects.get(user=alice)
-    assert as_charlie.get(page(Membership, "change", membership.pk)).status_code == 404
-    text = as_charlie.get(page(Membership, "changelist")).content.decode()
+    token = ApiToken.objects.create(membership=membership, name="Report", digest="x")
+    invitation = Invitation.objects.create(
+        tenant=acme.tenant,
+        email="new@example.com",
+        roles=["owner"],
+        digest="x",
+        expires_at=timezone.now() + timedelta(1),
+    )
+    for name, key in (
+        ("settings_member", membership.pk),
+        ("settings_member_remove", membership.pk),
+        ("settings_token_revoke", token.pk),
+        ("settings_invitation_withdraw", invitation.pk),
+    ):
+        for method in (as_charlie.get, as_charlie.post):
+            assert method(reverse(f"admin:{name}", args=[key]), {"roles": ["auditor"]}).status_code == 404, name
+    assert "Report" not in as_charlie.get(reverse("admin:settings_tokens")).content.decode()
+    text = as_charlie.get(reverse("admin:settings_members")).content.decode()
+    assert "new@example.com" not in text
     assert "alice" not in text
     assert "charlie" in text
 
@@ -152,7 +174,7 @@ def test_a_switch_leads_only_to_own_tenants(acme, borealis, charlie, as_charlie)
     assert "Harbor Foods" in text
     assert "Polar Foods" not in text
     # The rights are those of the chosen tenant, not the sum of both.
-    assert as_charlie.get(page(Membership, "changelist")).status_code == 403
+    assert as_charlie.get(reverse("admin:settings_members")).status_code == 403
 
 
 def test_whoever_lost_the_membership_is_out_at_once(acme, borealis, charlie, as_charlie):

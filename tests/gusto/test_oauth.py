@@ -129,7 +129,7 @@ def test_no_secret_stands_in_the_exchanges(application, gusto, tenant, alice, le
 def test_only_an_owner_may_start(application, gusto, tenant, bob, dana, legal_entity):
     for user in (bob, dana):
         assert signed_in(user).post(f"/gusto/connect/{legal_entity.pk}/").status_code == 403
-    assert Client().post(f"/gusto/connect/{legal_entity.pk}/")["Location"].startswith("/console/login/")
+    assert Client().post(f"/gusto/connect/{legal_entity.pk}/")["Location"].startswith("/account/login/")
     with tenant_scope(tenant.id):
         assert not AuthorizationState.objects.exists()
 

@@ -118,8 +118,11 @@ def test_alice_connects_gusto_and_comes_back(world, tenant, alice, sign_in):
 PAGES = (
     "", "gusto/payrollrun/", "erp/posting/", "mappings/mappingtable/", "mappings/mappingrule/", "tenants/legalentity/",
     "tenants/legalentity/1/change/", "tenants/connection/", "tenants/connection/1/change/", "tenants/connection/add/",
-    "tenants/connection/1/credentials/", "audit/auditentry/", "audit/exchange/", "tenants/membership/",
-    "mappings/mainaccount/", "password_change/",
+    "tenants/connection/1/credentials/", "audit/auditentry/", "audit/exchange/", "settings/",
+    "settings/approval/", "settings/sign-in/", "settings/sign-in/rule/", "settings/members/", "settings/members/invite/",
+    "settings/tokens/", "settings/tokens/new/", "mappings/mainaccount/", "../account/security/",
+    "../account/security/app/", "../account/security/keys/", "../account/security/keys/add/",
+    "../account/security/sessions/", "../account/password/change/", "../account/reauthenticate/",
 )  # fmt: skip
 
 
