@@ -51,7 +51,7 @@ from tenants.credentials import CredentialField
 BEGUN = "begun"
 """Saved before the first line is staged."""
 STAGED = "staged"
-"""The batch was read back whole."""
+"""M3 took every line, or showed the batch whole."""
 LEFT = "left"
 """It was left to a person, who updates it in GLS840."""
 DISPATCHED = "dispatched"
@@ -193,6 +193,8 @@ class M3Connector(Connector):
             _check_staging(
                 piece, self._client.write(PROGRAM, piece, "lines of the batch", division=journal.company_code), journal
             )
+        # From here on a person could update it in GLS840, so that it may be gone and yet not absent.
+        progress.save(**{STAGED: True, NUMBER: batch_name(journal)})
         staged = read_staged(self._client, ask, journal)
         found = compare(journal, staged)
         if not found.is_complete:
@@ -200,7 +202,6 @@ class M3Connector(Connector):
                 f"M3 took all lines of batch {journal.posting_key}, and shows {len(staged)} of {len(journal.lines)}. It was not "
                 "updated."
             )
-        progress.save(**{STAGED: True, NUMBER: batch_name(journal)})
         return staged
 
     def _check_batch(self, journal: Journal, progress: Progress) -> None:

@@ -26,9 +26,9 @@ class Known:
     is_begun: bool = False
     """We began to stage this batch."""
     is_staged: bool = False
-    """We have seen it whole in GLS840."""
+    """M3 took every line of it, or showed it whole."""
     is_left: bool = False
-    """Whole, it is all that we do: a person updates it."""
+    """Whole and checked, it is all that we do: a person updates it."""
     dispatched_at: datetime | None = None
     """When UpdBatch left, unless M3 said that it did nothing."""
     is_accepted: bool = False
@@ -142,11 +142,16 @@ def _in_ledger(
     vouchers = ", ".join(sorted({_voucher(row) for row in rows if row["VONO"].strip("0")}))
     if vouchers and (len(rows), debit, credit) == (len(journal.lines), journal.debit, journal.credit):
         return Found(vouchers, True, True, len(rows), debit, credit)
+    name = f"{batch_name(journal)}{f' as {vouchers}' if vouchers else ''}"
+    found_words = f"{len(rows)} lines, debit {debit:,.2f}, credit {credit:,.2f}"
+    ours_words = f"{len(journal.lines)} lines and {journal.debit:,.2f}"
+    # Part of a voucher hardly balances; what does, and is not ours, was changed by somebody.
+    is_final = bool(vouchers) and debit == credit
+    why = "Somebody changed it." if is_final else "M3 is still posting it, or somebody changed it."
     return CannotTell(
-        f"The ledger of M3 shows {len(rows)} lines with GL information {journal.posting_key}{f' ({vouchers})' if vouchers else ''}, "
-        f"debit {debit:,.2f}, credit {credit:,.2f}; the journal has {len(journal.lines)} lines and {journal.debit:,.2f}. Either M3 "
-        "is still posting it, or somebody changed it. Look at it in GLS200.",
-        needs_person=_is_overdue(client, known, now),
+        f"The ledger of M3 shows {name} with {found_words}; ours has {ours_words}. {why} Look for GL information "
+        f"{journal.posting_key} in GLS200.",
+        needs_person=is_final or _is_overdue(client, known, now),
     )
 
 
@@ -199,8 +204,8 @@ def _in_batches(
         # Our record of it was lost, or another installation has it: it is followed, and never handed over a second time.
         return held(is_complete=True)
     if known.is_begun and (staged or has_head):
-        # Whole, but not handed over yet, is not all that we have to do.
-        return held(is_complete=is_whole and (known.is_left or not client.fields.updates))
+        # Whole, but not checked or handed over yet, is not all that we have to do.
+        return held(is_complete=is_whole and known.is_left)
     if staged or has_head:
         return said(
             CannotTell(

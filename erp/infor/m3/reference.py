@@ -126,7 +126,7 @@ def _divisions(client: M3Client, known: Sequence[Record], codes: Sequence[str]) 
     ]
     answers = [answer[0] if answer else {} for answer in client.read("MNS100MI", calls, "the divisions")]
     settings = _settings(client, codes)
-    names = {row["DIVI"]: row.get("TX15", "") for row in known}
+    names = {row.get("DIVI", ""): row.get("TX15", "") for row in known}
     found = {}
     for place, code in enumerate(codes):
         basic, dates = answers[2 * place], answers[2 * place + 1]
@@ -148,7 +148,8 @@ def _divisions(client: M3Client, known: Sequence[Record], codes: Sequence[str]) 
 def _identities(client: M3Client, division: str) -> list[list[Record]]:
     """Accounting identities of dimensions 1 to 7 of a division. One round trip where M3 cuts nothing."""
     calls = [Call("LstAccountID", {"AITP": str(number), "DIVI": division}) for number in range(1, 8)]
-    return client.lists("CRS630MI", calls, "AITM", "the accounting identities", division=division)
+    found = client.lists("CRS630MI", calls, "AITM", "the accounting identities", division=division)
+    return [[row for row in rows if row.get("AITM")] for rows in found]
 
 
 def _accounts(
