@@ -36,9 +36,10 @@ from connector_site.provision_file import (
 from erp.connector import CONNECTORS
 from gusto import oauth
 from gusto.models import GustoApplication
+from mappings.approval import ApprovalRefused, approve
 from mappings.file_import import MAPPING, FileError, import_csv
 from mappings.models import MappingTable
-from mappings.tables import POLICY_FIELDS, ApprovalRefused, approve
+from mappings.tables import POLICY_FIELDS
 from tenants.credentials import AddressRefused, check_address_text, declaration, problems_of
 from tenants.models import Connection, LegalEntity, Membership, Tenant, User, installation_tenant
 from tenants.scope import tenant_scope

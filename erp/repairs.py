@@ -112,6 +112,10 @@ class _Place:
             return _page("mappings_mappingtable_copy", self.used.pk), "Make a draft"
         return f"{_page('mappings_mappingtable_add')}?{urlencode({'legal_entity': self.entity.pk})}", "Make a version"
 
+    def coverage(self) -> str:
+        """The page that shows every gap with what could fill it."""
+        return _page("mappings_coverage", self.entity.pk)
+
     def connection(self) -> tuple[str, str]:
         if self.entity.erp_connection_id is None:
             return _page("tenants_legalentity_change", self.entity.pk), f"Open {self.entity}"
@@ -151,7 +155,8 @@ def _repair(problems: list[dict[str, Any]], reason: str, sentence: str, place: _
         troubles.append(Trouble(sentence, *_place_of_reason(reason, place)))
     found = Repair(gaps, troubles)
     if gaps:
-        found.link, found.words = place.mapping()
+        components = found.components
+        found.link, found.words = place.coverage(), f"Map {components} component{'' if components == 1 else 's'}"
     elif troubles:
         found.link, found.words = next(((each.link, each.words) for each in troubles if each.link), ("", ""))
     return found

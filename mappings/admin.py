@@ -7,65 +7,41 @@ from a page that says first what it will do; the address of each such page check
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import Case, Count, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from import_export.admin import ImportExportModelAdmin
+from django.urls import URLPattern, reverse
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 
 from audit import trail
+from mappings import coverage_pages, file_pages, version_pages
+from mappings.approval import approval_problems
+from mappings.checks import ties
+from mappings.coverage import coverage
+from mappings.coverage_rows import Usage
 from mappings.faults import day_words
-from mappings.forms import (
-    CRITERIA,
-    CopyForm,
-    CrosswalkForm,
-    MappingRuleForm,
-    SealedFile,
-    SheetConfirmForm,
-    SheetImportForm,
-)
+from mappings.forms import CRITERIA, CrosswalkForm, MappingRuleForm
 from mappings.models import Crosswalk, DimensionValue, FiscalPeriod, MainAccount, MappingRule, MappingTable, SourceCode
-from mappings.resources import CrosswalkResource, MappingRuleResource
-from mappings.sheets import CsvSheet, ExcelSheet
-from mappings.tables import (
-    POLICY_FIELDS,
-    ApprovalRefused,
-    NotADraft,
-    approval_problems,
-    approve,
-    new_draft,
-    note_change,
-    open_draft,
-    percent_text,
-)
-from tenants.admin import EVERYBODY, RoleAdmin, RoleInline, has_role
-from tenants.models import Role
-
-EDITORS = frozenset({Role.OWNER, Role.PREPARER})
-APPROVERS = frozenset({Role.APPROVER})
-
-
-def _locked_draft(table_id: int) -> MappingTable:
-    """The draft, locked for this request. An approved version ends the request."""
-    try:
-        return open_draft(table_id)
-    except NotADraft as error:
-        raise PermissionDenied(str(error)) from None
-
-
-def _state_chip(table: MappingTable) -> str:
-    return render_to_string("mappings/state.html", {"name": table.state})
+from mappings.money_rows import Names
+from mappings.payroll import Side
+from mappings.place import APPROVERS, EDITORS, Place, before, place_of, standing, tabs
+from mappings.preview import lines_of_run
+from mappings.resources import CrosswalkResource, MappingRuleResource, PreviewRow
+from mappings.sheet_admin import SheetAdmin, changes_of, locked_draft
+from mappings.table import WEIGHTS
+from mappings.tables import POLICY_FIELDS, RULE_FIELDS, new_draft, note_change, percent_text, table_of
+from mappings.version_effects import version_effects
+from tenants.admin import RoleAdmin, RoleInline, has_role
 
 
 class RuleInline(RoleInline):
@@ -101,8 +77,9 @@ class MappingTableAdmin(RoleAdmin):
         "valid_from_shown",
         "state_shown",
         "rules_shown",
-        "created_by",
+        "prepared_by_shown",
         "approved_by",
+        "effect_shown",
     )
     list_filter = (("legal_entity", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
     list_filter_submit = True
@@ -113,7 +90,9 @@ class MappingTableAdmin(RoleAdmin):
     add_roles = change_roles = delete_roles = EDITORS
     inlines = (RuleInline, CrosswalkInline)
     change_form_outer_before_template = "mappings/version.html"
-    list_before_template = "mappings/versions.html"
+    change_list_template = "mappings/rows.html"
+    change_form_template = "mappings/version_form.html"
+    empty_sentence = "No version yet. Coverage shows what the payrolls carry, and starts the first one."
     readonly_fields = ("created_by", "created_at", "changed_by_shown", "approved_by", "approved_at")
     fieldsets = (
         (None, {"fields": ("legal_entity", "valid_from", "note")}),
@@ -153,13 +132,30 @@ class MappingTableAdmin(RoleAdmin):
         return day_words(table.valid_from)
 
     @display(description="State", ordering="state")
-    def state_shown(self, table: MappingTable) -> str:
-        return _state_chip(table)
+    def state_shown(self, table: Any) -> str:
+        return render_to_string("mappings/state.html", {"name": getattr(table, "standing", table.state)})
 
     @display(description="Rows of rules")
     def rules_shown(self, table: Any) -> int:
         count: int = table.rules_count
         return count
+
+    @display(description="Prepared by")
+    def prepared_by_shown(self, table: MappingTable) -> str:
+        return ", ".join(sorted({*table.changed_by, *filter(None, [table.created_by])}))
+
+    @display(description="Moves on the last payroll")
+    def effect_shown(self, table: Any) -> str:
+        """The money difference to the version before, with the way to its rows."""
+        earlier, effect = getattr(table, "earlier", None), getattr(table, "effect", None)
+        if earlier is None:
+            return "the first"
+        words = "Compare" if effect is None else effect.words or (f"{effect.moved:,.2f}" if effect.moved else "nothing")
+        page = reverse("admin:mappings_compare", args=[table.legal_entity_id])
+        return format_html(
+            '<a href="{}?before={}&amp;after={}">{}<span class="second">against version {}</span></a>',
+            page, earlier.pk, table.pk, words, earlier.version,
+        )  # fmt: skip
 
     @display(description="Changed by")
     def changed_by_shown(self, table: MappingTable) -> str:
@@ -184,11 +180,11 @@ class MappingTableAdmin(RoleAdmin):
     def save_model(self, request: HttpRequest, obj: MappingTable, form: forms.ModelForm, change: bool) -> None:
         by = request.user.get_username()
         if change:
-            draft = _locked_draft(obj.pk)
+            draft = locked_draft(obj.pk)
             if form.changed_data:
                 # Only these: who changed the draft may have been added to since the page's object was read.
                 obj.save(update_fields=form.changed_data)
-                note_change(draft, by, _changes(obj, form))
+                note_change(draft, by, changes_of(obj, form))
             return
         draft = new_draft(obj.legal_entity, obj.valid_from, by=by)
         for name in ("note", *POLICY_FIELDS):
@@ -198,7 +194,7 @@ class MappingTableAdmin(RoleAdmin):
         obj.refresh_from_db()
 
     def delete_model(self, request: HttpRequest, obj: MappingTable) -> None:
-        draft = _locked_draft(obj.pk)
+        draft = locked_draft(obj.pk)
         trail.record(
             "mapping_table.removed",
             subject="mapping_table",
@@ -211,21 +207,30 @@ class MappingTableAdmin(RoleAdmin):
     # Pages of its own
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        own = [
-            path("<int:object_id>/approve/", view(self.approve), name="mappings_mappingtable_approve"),
-            path("<int:object_id>/copy/", view(self.copy), name="mappings_mappingtable_copy"),
-            path(
-                "<int:object_id>/export/<slug:what>.<slug:form>", view(self.export), name="mappings_mappingtable_export"
-            ),
-        ]
         found: list[URLPattern] = super().get_urls()
-        return own + found
+        return [*coverage_pages.urls(self), *file_pages.urls(self), *version_pages.urls(self), *found]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        more = {"may_edit": has_role(request, EDITORS)}
-        response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), **more})
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        wanted = request.GET.get("legal_entity__id__exact")
+        place = place_of(request, "versions", wanted)
+        if place is not None and wanted is None:
+            return HttpResponseRedirect(f"{request.path}?{_with(request, legal_entity__id__exact=place.entity.pk)}")
+        response: HttpResponse = super().changelist_view(request, {**tabs(place), **(extra_context or {})})
         return response
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, its rows with what is asked once for all of them: where each stands and what it moved."""
+        found = super().get_changelist_instance(request)
+        place: Place | None = getattr(request, "mapping_place", None)
+        if place is not None:
+            effects = version_effects(place)
+            for table in found.result_list:
+                table.standing = standing(table, place.versions)
+                table.earlier = before(table, place.versions)
+                table.effect = effects.get(table.pk)
+        return found
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -233,240 +238,31 @@ class MappingTableAdmin(RoleAdmin):
         table = self.get_object(request, object_id)
         more: dict[str, Any] = {}
         if table is not None:
+            place = place_of(request, "versions", version_id=table.pk)
             is_draft = table.state == MappingTable.State.DRAFT
-            found = approval_problems(table, request.user.get_username()) if is_draft else []
+            found = (
+                []
+                if table.state == MappingTable.State.APPROVED
+                else approval_problems(table, request.user.get_username())
+            )
             more = {
                 "title": f"{table} of {table.legal_entity}",
                 "table": table,
-                "problems": [problem for problem in found if problem.kind != "own_work"],
-                "may_approve": is_draft and has_role(request, APPROVERS),
+                "problems": [problem for problem in found if problem.kind not in ("own_work", "not_submitted")],
                 "own_work": [problem.sentence for problem in found if problem.kind == "own_work"],
+                "may_approve": has_role(request, APPROVERS),
                 "may_edit": has_role(request, EDITORS),
                 "is_draft": is_draft,
+                **tabs(place),
             }
         response: HttpResponse = super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
         return response
 
-    def approve(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Say what approving does, then do it."""
-        if not has_role(request, APPROVERS):
-            raise PermissionDenied
-        table = get_object_or_404(MappingTable.objects.select_related("legal_entity__erp_connection"), pk=object_id)
-        by = request.user.get_username()
-        if request.method == "POST":
-            try:
-                approve(table, by)
-            except ApprovalRefused as refused:
-                for problem in refused.problems:
-                    messages.error(request, problem.sentence)
-            else:
-                messages.success(
-                    request, f"{table} is approved. It serves check dates from {day_words(table.valid_from)} on."
-                )
-            return self._back(table)
-        context = {"table": table, "problems": approval_problems(table, by), "rules": table.rules.count()}
-        return self._page(request, "mappings/approve.html", f"Approve {str(table).lower()}", table, context)
 
-    def copy(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """A new draft with the rules, crosswalk and policy of a version."""
-        if not has_role(request, EDITORS):
-            raise PermissionDenied
-        table = get_object_or_404(MappingTable.objects.select_related("legal_entity"), pk=object_id)
-        form = CopyForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            by = request.user.get_username()
-            draft = new_draft(table.legal_entity, form.cleaned_data["valid_from"], copy_of=table, by=by)
-            messages.success(request, f"{draft} is a draft, a copy of {str(table).lower()}.")
-            return self._back(draft)
-        return self._page(
-            request, "mappings/copy.html", f"Copy {str(table).lower()}", table, {"table": table, "form": form}
-        )
-
-    def export(self, request: HttpRequest, object_id: int, what: str, form: str) -> HttpResponse:
-        """A version's rules or crosswalk as a file that can be imported again."""
-        if not has_role(request, EVERYBODY):
-            raise PermissionDenied
-        table = get_object_or_404(MappingTable, pk=object_id)
-        resources = {
-            "mapping": (MappingRuleResource, table.rules.all()),
-            "crosswalks": (CrosswalkResource, table.crosswalks.all()),
-        }
-        formats: dict[str, type[CsvSheet] | type[ExcelSheet]] = {"csv": CsvSheet, "xlsx": ExcelSheet}
-        if what not in resources or form not in formats:
-            return HttpResponse(status=404)
-        resource, rows = resources[what]
-        file_format = formats[form]()
-        response = HttpResponse(
-            file_format.export_data(resource().export(rows)), content_type=file_format.get_content_type()
-        )
-        response["Content-Disposition"] = f'attachment; filename="{what}.{form}"'
-        return response
-
-    def _back(self, table: MappingTable) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:mappings_mappingtable_change", args=[table.pk]))
-
-    def _page(
-        self, request: HttpRequest, template: str, title: str, table: MappingTable, context: dict[str, Any]
-    ) -> HttpResponse:
-        back = reverse("admin:mappings_mappingtable_change", args=[table.pk])
-        whole = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, "back": back, **context}
-        return TemplateResponse(request, template, whole)
-
-
-class SheetAdmin(ImportExportModelAdmin, RoleAdmin):
-    """Rows of versions: edited in drafts only, imported from and exported to files."""
-
-    add_roles = change_roles = delete_roles = EDITORS
-    list_per_page = 25
-    list_filter_submit = True
-    list_select_related = ("mapping_table__legal_entity",)
-    formats = (CsvSheet, ExcelSheet)
-    import_form_class = SheetImportForm
-    confirm_form_class = SheetConfirmForm
-    export_form_class = ExportForm
-    import_template_name = "mappings/import.html"
-    tmp_storage_class = SealedFile
-    actions = ("delete_selected",)
-
-    @display(description="Version", ordering="mapping_table__version")
-    def version_shown(self, row: Any) -> str:
-        return f"{row.mapping_table.legal_entity}, {str(row.mapping_table).lower()}"
-
-    # Rights
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and self._is_open(obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and self._is_open(obj)
-
-    def has_import_permission(self, request: HttpRequest) -> bool:
-        return has_role(request, EDITORS)
-
-    def has_export_permission(self, request: HttpRequest) -> bool:
-        return has_role(request, EVERYBODY)
-
-    def _is_open(self, obj: Any) -> bool:
-        return obj is None or obj.mapping_table.state == MappingTable.State.DRAFT
-
-    # Changes
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
-        return ("mapping_table",) if obj else ()
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "mapping_table":
-            drafts = MappingTable.objects.filter(state=MappingTable.State.DRAFT).select_related("legal_entity")
-            kwargs["queryset"] = drafts.order_by("legal_entity__name", "version")
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if db_field.name == "mapping_table" and field is not None:
-            field.label_from_instance = lambda table: f"{table.legal_entity}, {str(table).lower()}"
-        return field
-
-    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
-        draft = _locked_draft(obj.mapping_table_id)
-        super().save_model(request, obj, form, change)
-        note_change(draft, request.user.get_username(), self._changed(obj, form, change))
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        draft = _locked_draft(obj.mapping_table_id)
-        what = f"{self._named(obj)} removed"
-        super().delete_model(request, obj)
-        note_change(draft, request.user.get_username(), what)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        by_table: dict[int, list[str]] = {}
-        for row in queryset:
-            by_table.setdefault(row.mapping_table_id, []).append(self._named(row))
-        drafts = {table_id: _locked_draft(table_id) for table_id in sorted(by_table)}
-        super().delete_queryset(request, queryset)
-        for table_id, names in by_table.items():
-            note_change(drafts[table_id], request.user.get_username(), f"{', '.join(names)} removed")
-
-    def _named(self, row: Any) -> str:
-        raise NotImplementedError
-
-    def _changed(self, row: Any, form: forms.ModelForm, change: bool) -> str:
-        if not change:
-            return f"{self._named(row)} added"
-        return f"{self._named(row)}: {_changes(row, form)}"
-
-    # Files
-
-    def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
-        form = kwargs.get("form")
-        chosen = getattr(form, "cleaned_data", {}).get("legal_entity") if form is not None else None
-        return {"legal_entity": chosen, "by": request.user.get_username()}
-
-    def get_export_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
-        return {}
-
-    def get_import_data_kwargs(self, **kwargs: Any) -> dict[str, Any]:
-        # What looked right in the preview may be wrong a minute later; then nothing may be left behind either.
-        return {"rollback_on_validation_errors": True}
-
-    def get_confirm_form_initial(self, request: HttpRequest, import_form: Any) -> dict[str, Any]:
-        initial: dict[str, Any] = super().get_confirm_form_initial(request, import_form)
-        if import_form is not None:
-            initial["legal_entity"] = import_form.cleaned_data["legal_entity"].pk
-        return initial
-
-    def add_data_read_fail_error_to_form(self, form: forms.Form, e: Exception) -> None:
-        sentence = "This file cannot be read as the chosen format. CSV is UTF-8 with commas, Excel is .xlsx."
-        form.add_error("import_file", sentence)
-
-    def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        response: TemplateResponse = super().import_action(request, **kwargs)
-        context = response.context_data or {}
-        resource = self.get_import_resource_classes(request)[0]
-        context["file"], context["columns"] = resource.file, resource.columns
-        result = context.get("result")
-        if result is not None and result.has_errors() and not result.sheet_errors:
-            raise _defect(result)
-        return response
-
-    def process_result(self, result: Any, request: HttpRequest) -> HttpResponse:
-        if result.has_errors() and not result.sheet_errors:
-            raise _defect(result)
-        if result.sheet_errors:
-            for error in result.sheet_errors:
-                messages.error(request, str(error))
-            messages.error(request, "Nothing was imported.")
-            name = f"admin:{self.opts.app_label}_{self.opts.model_name}_import"
-            return HttpResponseRedirect(reverse(name))
-        response: HttpResponse = super().process_result(result, request)
-        return response
-
-    def add_success_message(self, result: Any, request: HttpRequest) -> None:
-        totals = result.totals
-        messages.success(
-            request,
-            f"Imported into drafts: {totals['new']} new, {totals['update']} changed, {totals['skip']} unchanged, "
-            f"{totals['delete']} removed.",
-        )
-
-    def get_export_filename(self, request: HttpRequest, queryset: QuerySet[Any], file_format: Any) -> str:
-        stem = self.get_export_resource_classes(request)[0].file.removesuffix(".csv")
-        return f"{stem}.{file_format.get_extension()}"
-
-
-def _defect(result: Any) -> Exception:
-    """What stopped an import although the file is right: a defect of ours, for the log and not for a page."""
-    errors = [*result.base_errors, *(error for _, errors in result.row_errors() for error in errors)]
-    found: Exception = errors[0].error
-    return found
-
-
-def _changes(row: Any, form: forms.ModelForm) -> str:
-    """`main_account from “6000” to “6010”`, for the audit trail."""
-    parts = [
-        f"{name} from {_shown(form.initial.get(name))} to {_shown(getattr(row, name))}" for name in form.changed_data
-    ]
-    return ", ".join(parts) or "saved as it was"
-
-
-def _shown(value: Any) -> str:
-    return f"“{value}”" if value not in (None, "") else "nothing"
+def _with(request: HttpRequest, **more: Any) -> str:
+    asked = request.GET.copy()
+    asked.update(more)
+    return asked.urlencode()
 
 
 @admin.register(MappingRule)
@@ -474,18 +270,16 @@ class MappingRuleAdmin(SheetAdmin):
     """From kind, component, department, ... to main account and dimensions."""
 
     form = MappingRuleForm
+    tab = "rules"
     resource_classes = (MappingRuleResource,)
     list_display = (
-        "rule", "version_shown", "kind", "component", "department", "job", "location", "side", "target",
-        "percent_shown", "main_account", "dimensions", "company_code",
+        "rule", "kind_shown", "catches_shown", "account_shown", "dimensions_shown", "versions_shown", "used_shown",
+        "caught_shown",
     )  # fmt: skip
-    list_filter = (
-        ("mapping_table", RelatedDropdownFilter),
-        ("kind", ChoicesDropdownFilter),
-        ("side", ChoicesDropdownFilter),
-    )
+    list_filter = (("kind", ChoicesDropdownFilter), ("side", ChoicesDropdownFilter))
+    list_before_template = "mappings/rule_list.html"
+    empty_sentence = "This version has no rules yet. Coverage suggests them, or a file brings them."
     search_fields = ("rule", "component", "department", "job", "location", "main_account", "dimensions", "company_code")
-    ordering = ("-mapping_table", "rule", "-side", "target")
     fieldsets = (
         (None, {"fields": ("mapping_table", "rule")}),
         (
@@ -508,9 +302,101 @@ class MappingRuleAdmin(SheetAdmin):
         ),
     )  # fmt: skip
 
-    @display(description="Percent", ordering="percent")
-    def percent_shown(self, rule: MappingRule) -> str:
-        return percent_text(rule.percent)
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """The most specific rule first, as allocation weighs it (`mappings.table.WEIGHTS`)."""
+        weights = [Case(When(**{name: ""}, then=Value(0)), default=Value(weight)) for name, weight in WEIGHTS.items()]
+        return (functools.reduce(operator.add, weights).desc(), "rule", "-side", "target")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "mapping_table__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def list_context(self, request: HttpRequest, place: Place) -> dict[str, Any]:
+        if place.version is None:
+            return {}
+        table = table_of(place.version)
+        request.rule_usage = coverage(table, lines_of_run(place.entity)).usage  # type: ignore[attr-defined]
+        return {"ties": [problem.sentence for problem in ties(table)]}
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, its rows with what is asked once for all of them: names, use, and the versions that have the row."""
+        found = super().get_changelist_instance(request)
+        place: Place | None = getattr(request, "mapping_place", None)
+        if place is not None:
+            rows = list(found.result_list)
+            usage: dict[tuple[str, Side], Usage] = getattr(request, "rule_usage", {})
+            values = {part.partition("=")[2] for row in rows for part in row.dimensions.split(";")}
+            names = Names(place.entity, {row.main_account for row in rows}, values)
+            versions = _versions_with(rows, place)
+            for row in rows:
+                row.names, row.versions, row.place = names, versions[row.pk], place
+                row.usage = usage.get((row.rule, Side(row.side)))
+            found.result_list = rows
+        return found
+
+    @display(description="Kind", ordering="kind")
+    def kind_shown(self, rule: MappingRule) -> str:
+        return f"{rule.get_kind_display()}, {rule.side}"
+
+    @display(description="Catches", header=True, ordering="component")
+    def catches_shown(self, rule: MappingRule) -> tuple[str, str]:
+        return rule.component or "any component", criteria_words(rule)
+
+    @display(description="Account", ordering="main_account")
+    def account_shown(self, rule: Any) -> str:
+        words = rule.names.account(rule.main_account) if hasattr(rule, "names") else rule.main_account
+        return words if rule.percent == 100 else f"{percent_text(rule.percent)} % {words}"
+
+    @display(description="Dimensions", ordering="dimensions")
+    def dimensions_shown(self, rule: Any) -> str:
+        words = _dimension_words(rule.dimensions, rule.names) if hasattr(rule, "names") else rule.dimensions
+        code = rule.company_code
+        if code:
+            words += f"{', ' if words else ''}company code {f'from {code[1:]}' if code.startswith('@') else code}"
+        return words or "none"
+
+    @display(description="In versions")
+    def versions_shown(self, rule: Any) -> str:
+        return ", ".join(map(str, getattr(rule, "versions", [])))
+
+    @display(description="Last used")
+    def used_shown(self, rule: Any) -> str:
+        usage: Usage | None = getattr(rule, "usage", None)
+        return day_words(usage.last_date) if usage else "not seen"
+
+    @display(description="Last payroll")
+    def caught_shown(self, rule: Any) -> str:
+        """What it caught there; one person's amount only for those who may see pay."""
+        usage: Usage | None = getattr(rule, "usage", None)
+        if usage is None:
+            return ""
+        amount = usage.sum.shown(rule.place.may_see_pay)
+        return "one person's" if amount is None else f"{amount:,.2f}"
+
+    def row_words(self, row: PreviewRow, names: Names) -> dict[str, Any]:
+        cells, before_cells = row.cells, row.before or row.cells
+        criteria = [
+            f"{name.replace('_', ' ')} {cells[name]}" for name in CRITERIA
+            if name not in ("kind", "component", "employee", "employee_code") and cells.get(name)
+        ]  # fmt: skip
+        criteria += ["one employee"] if cells.get("employee") or cells.get("employee_code") else []
+        kind = cells["kind"].replace("_", " ").capitalize()
+        target = "" if cells["target"] in ("1", "") else f", target {cells['target']}"
+        told = [
+            (name.replace("_", " "), before_cells[name], cells[name])
+            for name in ("percent", "company_code", "accrual_account")
+            if before_cells[name] != cells[name] or cells[name] not in ("", "100")
+        ]
+        dimensions = tuple(_dimension_words(each["dimensions"], names) for each in (before_cells, cells))
+        return {
+            "catches": cells["component"] or "any component",
+            "detail": f"{kind}, {', '.join(criteria) or 'any department'}, {cells['rule']} {cells['side']}{target}",
+            "account": (names.account(before_cells["main_account"]), names.account(cells["main_account"])),
+            "cells": [("", *dimensions), *told] if any(dimensions) else told,
+            "also": [
+                (name.replace("_", " "), row.before[name], cells[name]) for name in CRITERIA
+                if row.before and row.after and row.before[name] != cells[name]
+            ],
+        }  # fmt: skip
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -526,18 +412,80 @@ class CrosswalkAdmin(SheetAdmin):
     """From a department, location, job or employee to a dimension's value or a company code."""
 
     form = CrosswalkForm
+    tab = "crosswalks"
     resource_classes = (CrosswalkResource,)
-    list_display = ("source_kind", "source_value", "target", "target_value", "version_shown")
-    list_filter = (
-        ("mapping_table", RelatedDropdownFilter),
-        ("source_kind", ChoicesDropdownFilter),
-    )
+    list_display = ("source_kind", "source_value", "target", "value_shown")
+    list_filter = (("source_kind", ChoicesDropdownFilter),)
+    list_before_template = "mappings/crosswalk_list.html"
+    empty_sentence = "This version has no crosswalk rows. Rules that look nothing up need none."
     search_fields = ("source_value", "target", "target_value")
-    ordering = ("-mapping_table", "source_kind", "source_value", "target")
+    ordering = ("source_kind", "source_value", "target")
     fields = ("mapping_table", "source_kind", "source_value", "target", "target_value")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "mapping_table__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def list_context(self, request: HttpRequest, place: Place) -> dict[str, Any]:
+        return coverage_pages.places_context(place)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        place: Place | None = getattr(request, "mapping_place", None)
+        if place is not None:
+            rows = list(found.result_list)
+            names = Names(place.entity, (), {row.target_value for row in rows})
+            for row in rows:
+                row.names = names
+            found.result_list = rows
+        return found
+
+    @display(description="Value", ordering="target_value")
+    def value_shown(self, row: Any) -> str:
+        return str(row.names.value(row.target, row.target_value)) if hasattr(row, "names") else str(row.target_value)
+
+    def row_words(self, row: PreviewRow, names: Names) -> dict[str, Any]:
+        cells, before_cells = row.cells, row.before or row.cells
+        return {
+            "catches": cells["source_value"],
+            "detail": cells["source_kind"].capitalize(),
+            "account": tuple(names.value(each["target"], each["target_value"]) for each in (before_cells, cells)),
+            "cells": [("gives", before_cells["target"], cells["target"])],
+            "also": [],
+        }
 
     def _named(self, row: Crosswalk) -> str:
         return f"crosswalk {row}"
+
+
+def criteria_words(rule: MappingRule) -> str:
+    """What a rule looks at besides kind and component. A person is named by nobody but the rule's own page."""
+    told = []
+    for name in CRITERIA:
+        value = getattr(rule, name)
+        if name in ("kind", "component") or not value:
+            continue
+        if name in ("employee", "employee_code"):
+            told.append("one employee")
+        else:
+            told.append(f"{name.replace('_', ' ')} {value}")
+    return ", ".join(told) or ("any" if rule.component else "the default of its kind")
+
+
+def _dimension_words(text: str, names: Names) -> str:
+    """`CostCenter=@department;Project=P1` as `CostCenter from department, Project P1 Bridge`."""
+    pairs = [part.partition("=") for part in text.split(";") if "=" in part]
+    return names.dimensions((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _versions_with(rows: list[Any], place: Place) -> dict[int, list[int]]:
+    """By row, the versions of the legal entity that have exactly this row, in one query."""
+    fields = ("rule", *(name for name in RULE_FIELDS if name != "rule"))
+    number = {version.pk: version.version for version in place.versions}
+    same: dict[tuple[Any, ...], list[int]] = {}
+    found = MappingRule.objects.filter(mapping_table__in=number, rule__in={row.rule for row in rows})
+    for table_id, *cells in found.values_list("mapping_table_id", *fields):
+        same.setdefault(tuple(cells), []).append(number[table_id])
+    return {row.pk: sorted(same.get(tuple(getattr(row, name) for name in fields), [])) for row in rows}
 
 
 class LookUpAdmin(RoleAdmin):

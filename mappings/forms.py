@@ -145,6 +145,35 @@ class MappingRuleForm(RowForm):
                 self.add_errors(fault.column, fault.words)
 
 
+class RuleTargetForm(forms.Form):
+    """Where a gap goes, with as few fields as that takes."""
+
+    main_account = forms.CharField(
+        label="Main account", max_length=60, widget=forms.TextInput(attrs={"list": "accounts", "autocomplete": "off"})
+    )
+    dimensions = forms.CharField(
+        label="Dimensions",
+        required=False,
+        max_length=500,
+        help_text="Name=value joined by ; with @department, @location, @job, @employee by crosswalk.",
+    )
+    company_code = forms.CharField(
+        label="Company code", required=False, max_length=60, help_text="A code, @job etc. by crosswalk, or empty."
+    )
+    accrual_account = forms.CharField(
+        label="Accrual account",
+        required=False,
+        max_length=60,
+        help_text="Where it waits until the settlement; empty where the journals are not split.",
+    )
+
+    def __init__(self, *args: Any, side: Side, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if side == Side.DEBIT:
+            # Only a credit waits on an accrual account.
+            del self.fields["accrual_account"]
+
+
 class CrosswalkForm(RowForm):
     """One translation."""
 

@@ -55,6 +55,7 @@ class MappingTable(TenantModel):
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
+        SUBMITTED = "submitted", "Submitted"
         APPROVED = "approved", "Approved"
 
     legal_entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="mapping_tables")
@@ -151,6 +152,8 @@ class MappingTable(TenantModel):
     created_by = models.CharField(max_length=150, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_by = models.JSONField(default=list, editable=False, help_text="Everybody whose change is in it.")
+    submitted_by = models.CharField(max_length=150, blank=True, editable=False)
+    submitted_at = models.DateTimeField(null=True, editable=False)
     approved_by = models.CharField(max_length=150, blank=True, editable=False)
     approved_at = models.DateTimeField(null=True, editable=False)
 

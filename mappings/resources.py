@@ -32,6 +32,8 @@ from mappings.file_import import (
 )
 from mappings.journal import Problem
 from mappings.models import Crosswalk, MappingRule
+from mappings.payroll import Side
+from mappings.preview import TargetKey
 from mappings.sheets import Sheet
 from mappings.table import fold
 from mappings.table_csv import CROSSWALK_COLUMNS, MAPPING_COLUMNS, MAPPING_COLUMNS_OPTIONAL
@@ -45,6 +47,32 @@ Cells = Mapping[str, str]
 
 class FileRefused(Exception):  # noqa: N818 - reads as what happened
     """Something is wrong with the file as a whole, so that its rows cannot be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    """What one row of the file does: `what` is new, changed, unchanged, error or removed. `before` and `after` are its cells
+    as they are stored and as they will be; those of a row with a mistake are as they were typed. A row that is removed has
+    no number: it is not in the file.
+    """
+
+    number: int
+    what: str
+    before: Cells
+    after: Cells
+    errors: tuple[FileError, ...] = ()
+
+    @property
+    def cells(self) -> Cells:
+        return self.after or self.before
+
+    @property
+    def target(self) -> TargetKey | None:
+        """Names its money in a `MoneyDifference`; None for a crosswalk row."""
+        cells = self.cells
+        if self.what == "error" or "rule" not in cells:
+            return None
+        return cells["rule"], Side(cells["side"]), int(cells["target"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +91,8 @@ class PreviewResult(Result):
         super().__init__()
         self.sheet_errors: tuple[FileError, ...] = ()
         self.summaries: tuple[VersionSummary, ...] = ()
+        self.plans: tuple[VersionPlan, ...] = ()
+        self.preview_rows: list[PreviewRow] = []
 
 
 class _SheetResource(ModelResource):
@@ -80,6 +110,7 @@ class _SheetResource(ModelResource):
         self.errors_by_row: dict[int, list[FileError]] = {}
         self.after: dict[int, tuple[VersionPlan, Cells]] = {}
         self.before: dict[tuple[str, ...], Cells] = {}
+        self.preview_rows: list[PreviewRow] = []
 
     @classmethod
     def get_result_class(cls) -> type[PreviewResult]:
@@ -132,44 +163,49 @@ class _SheetResource(ModelResource):
             for error in errors:
                 by_column[error.column or NON_FIELD_ERRORS].append(error.sentence)
             result.validation_error = ValidationError(dict(by_column))
+            self._show(number, "error", {}, {name: row.get(name) or "" for name in self.columns}, tuple(errors))
         elif number in self.after:
             _, cells = self.after[number]
-            before = self.before.get(self._key(cells))
-            if before is None:
+            before = self.before.get(self._key(cells), {})
+            if not before:
                 result.import_type = RowResult.IMPORT_TYPE_NEW
+                self._show(number, "new", {}, cells)
+            elif before == cells:
+                result.import_type = RowResult.IMPORT_TYPE_SKIP
+                self._show(number, "unchanged", before, cells)
             else:
-                result.import_type = RowResult.IMPORT_TYPE_SKIP if before == cells else RowResult.IMPORT_TYPE_UPDATE
-            result.diff = self._differences(before or cells, cells)
+                result.import_type = RowResult.IMPORT_TYPE_UPDATE
+                self._show(number, "changed", before, cells)
         else:
             result.import_type = RowResult.IMPORT_TYPE_SKIP  # another row is wrong, and nothing is imported
-            result.diff = [(row.get(name, ""), row.get(name, "")) for name in self.columns]
         return result
 
+    def _show(self, number: int, what: str, before: Cells, after: Cells, errors: tuple[FileError, ...] = ()) -> None:
+        self.preview_rows.append(PreviewRow(number, what, before, after, errors))
+
     def after_import(self, dataset: Sheet, result: PreviewResult, **kwargs: Any) -> None:
-        result.sheet_errors = self.judged.errors
+        result.sheet_errors, result.plans = self.judged.errors, self.judged.plans
+        result.preview_rows = self.preview_rows
+        kept = {self._key(cells) for _, cells in self.after.values()}
+        removed_cells = [cells for key, cells in self.before.items() if key not in kept]
+        if self.judged.plans and not self._has_unreadable_rows():
+            for cells in removed_cells:
+                self._show(0, "removed", cells, {})
         if self.judged.errors:
             return
-        kept = {self._key(cells) for _, cells in self.after.values()}
-        for key, cells in self.before.items():
-            if key not in kept:
-                removed = self.get_row_result_class()()
-                removed.import_type = RowResult.IMPORT_TYPE_DELETE
-                removed.diff = self._differences(cells, cells)
-                result.append_row_result(removed)
-                result.increment_row_result_total(removed)
-        self._leave_out_empty_columns(result)
+        for _ in removed_cells:
+            removed = self.get_row_result_class()()
+            removed.import_type = RowResult.IMPORT_TYPE_DELETE
+            result.append_row_result(removed)
+            result.increment_row_result_total(removed)
         if kwargs.get("dry_run"):
             result.summaries = tuple(self._summary(plan) for plan in self.judged.plans)
         else:
             write_all(self.judged.plans, self.by, kwargs.get("file_name") or self.file, digest_of(self.sheet.text))
 
-    def _leave_out_empty_columns(self, result: PreviewResult) -> None:
-        """Twenty columns are wider than a screen, and most of them are empty in most files."""
-        diffs = [row.diff for row in result.rows]
-        shown = [at for at in range(len(self.columns)) if any(any(diff[at]) for diff in diffs)]
-        result.diff_headers = [self.columns[at] for at in shown]
-        for row in result.rows:
-            row.diff = [row.diff[at] for at in shown]
+    def _has_unreadable_rows(self) -> bool:
+        """Whether a row could not be read at all, so that it is not known which row it replaces."""
+        return any(number not in self.after for number in self.errors_by_row)
 
     def _summary(self, plan: VersionPlan) -> VersionSummary:
         after = {self._key(cells): cells for mine, cells in self.after.values() if mine is plan}
@@ -181,9 +217,6 @@ class _SheetResource(ModelResource):
         counts["removed"] = len(before.keys() - after.keys())
         table = plan.table()
         return VersionSummary(plan, dict(counts), tuple(check_table(table, *chart_for(plan.target, table))))
-
-    def _differences(self, before: Cells, after: Cells) -> list[tuple[str, str]]:
-        return [(before[name], after[name]) for name in self.columns]
 
     # Out
 

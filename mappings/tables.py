@@ -20,7 +20,6 @@ from mappings.journal import Problem
 from mappings.models import Crosswalk, MappingRule, MappingTable
 from mappings.policy import Policy
 from mappings.policy_values import NAMES, policy_from
-from mappings.signals import version_approved
 from mappings.table import PRECEDENCE, CrosswalkEntry, Table
 from mappings.table_csv import (
     CROSSWALK_COLUMNS,
@@ -42,16 +41,8 @@ RULE_FIELDS = tuple(name for name in (*MAPPING_COLUMNS, *MAPPING_COLUMNS_OPTIONA
 CROSSWALK_FIELDS = tuple(name for name in CROSSWALK_COLUMNS if name != "valid_from")
 
 
-class ApprovalRefused(Exception):  # noqa: N818 - reads as what happened
-    """A version was not approved. `problems` says why, all of it."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(" ".join(problem.sentence for problem in problems))
-        self.problems = problems
-
-
 class NotADraft(Exception):  # noqa: N818
-    """An approved version was to be changed."""
+    """A version that was submitted or approved was to be changed."""
 
 
 # Rows and their text form
@@ -112,9 +103,12 @@ def table_of(mapping_table: MappingTable) -> Table:
     A draft may have defects, which `check_table` names. Raises ValueError for a row that cannot be read at all, which
     neither a form nor a file can bring in.
     """
+    return table_of_instances(mapping_table, list(mapping_table.rules.all()), list(mapping_table.crosswalks.all()))
+
+
+def table_of_instances(mapping_table: MappingTable, rules: list[MappingRule], entries: list[Crosswalk]) -> Table:
+    """The same with the rows of the version read before."""
     valid_from = mapping_table.valid_from
-    rules = list(mapping_table.rules.all())
-    entries = list(mapping_table.crosswalks.all())
     return table_of_rows(
         mapping_table,
         _mapping_rows(rules, valid_from),
@@ -212,7 +206,7 @@ def new_draft(
     LegalEntity.objects.select_for_update(no_key=True).get(pk=legal_entity.pk)
     latest = MappingTable.objects.filter(legal_entity=legal_entity).aggregate(Max("version"))["version__max"] or 0
     preparers = {by} - {""}
-    if copy_of is not None and copy_of.state == MappingTable.State.DRAFT:
+    if copy_of is not None and copy_of.state != MappingTable.State.APPROVED:
         preparers |= {*copy_of.changed_by, *({copy_of.created_by} - {""})}
     policy = {name: getattr(copy_of, name) for name in POLICY_FIELDS} if copy_of else {}
     draft: MappingTable = MappingTable.objects.create(
@@ -248,12 +242,12 @@ def new_draft(
 def open_draft(table_id: int) -> MappingTable:
     """The draft, locked until the transaction ends, so that it cannot be approved halfway through a change.
 
-    Raises NotADraft for an approved version, MappingTable.DoesNotExist.
+    Raises NotADraft for a version that was submitted or approved, MappingTable.DoesNotExist.
     """
     drafts = MappingTable.objects.select_for_update(of=("self",)).select_related("legal_entity__erp_connection")
     table: MappingTable = drafts.get(pk=table_id)
     if table.state != MappingTable.State.DRAFT:
-        raise NotADraft(f"version {table.version} is approved")
+        raise NotADraft(f"version {table.version} is {table.state}")
     return table
 
 
@@ -275,69 +269,3 @@ def add_preparer(draft: MappingTable, by: str) -> None:
     if by and by not in draft.changed_by:
         draft.changed_by = sorted({*draft.changed_by, by})
         draft.save(update_fields=["changed_by"])
-
-
-def approval_problems(mapping_table: MappingTable, by: str) -> list[Problem]:
-    """Why this person cannot approve this version: its state, whose work it is, and everything wrong with it."""
-    if mapping_table.state != MappingTable.State.DRAFT:
-        return [_refusal("not_a_draft", f"Version {mapping_table.version} is approved already.")]
-    problems = []
-    preparers = {*mapping_table.changed_by, *({mapping_table.created_by} - {""})}
-    if by in preparers:
-        problems.append(_refusal("own_work", "You prepared this version. Someone else approves it."))
-    elif not by and preparers:
-        names = ", ".join(sorted(preparers))
-        problems.append(_refusal("own_work", f"{names} changed this version. A person who did not approves it."))
-    newer = MappingTable.objects.filter(
-        legal_entity_id=mapping_table.legal_entity_id,
-        valid_from=mapping_table.valid_from,
-        state=MappingTable.State.APPROVED,
-        version__gt=mapping_table.version,
-    ).first()
-    if newer is not None:
-        # Approved now it would serve nothing: the newer one of this date would go on doing so.
-        problems.append(
-            _refusal(
-                "superseded",
-                f"Version {newer.version} is approved for the same first check date and is newer. "
-                f"Make a new draft as a copy of version {newer.version} to correct it.",
-            )
-        )
-    return problems + table_problems(mapping_table)
-
-
-def approve(mapping_table: MappingTable, by: str) -> MappingTable:
-    """Approve a draft: from now on it serves check dates and never changes. Returns it as it stands then.
-
-    `by` is the approver's user name. Never what they prepared, also where the legal entity posts by itself: there this
-    approval is the only second pair of eyes that a payroll gets. Empty = the installation itself, for a version in
-    which no person had a part (an operator's file). Who holds the approver's role is for the caller to check.
-    Raises ApprovalRefused with every problem.
-    """
-    LegalEntity.objects.select_for_update(no_key=True).get(pk=mapping_table.legal_entity_id)
-    table: MappingTable = (
-        MappingTable.objects.select_for_update(of=("self",))
-        .select_related("legal_entity__erp_connection")
-        .get(pk=mapping_table.pk)
-    )
-    if problems := approval_problems(table, by):
-        raise ApprovalRefused(problems)
-    table.state = MappingTable.State.APPROVED
-    table.approved_by = by
-    table.approved_at = timezone.now()
-    table.save(update_fields=["state", "approved_by", "approved_at"])
-    version_approved.send(sender=MappingTable, table=table)
-    trail.record(
-        "mapping_table.approved",
-        subject="mapping_table",
-        subject_id=str(table.pk),
-        by=by or None,
-        version=table.version,
-        legal_entity=table.legal_entity.name,
-        valid_from=table.valid_from.isoformat(),
-    )
-    return table
-
-
-def _refusal(kind: str, sentence: str) -> Problem:
-    return Problem("mapping", kind, sentence, page="mapping")

@@ -62,7 +62,7 @@ def test_the_pages_of_a_tenant_are_known():
 
 @pytest.mark.parametrize("model", TENANT_MODELS, ids=lambda model: model._meta.label)
 def test_a_list_shows_only_the_own_tenant(model, acme, borealis, as_charlie):
-    response = as_charlie.get(page(model, "changelist"))
+    response = as_charlie.get(page(model, "changelist"), follow=True)
     assert response.status_code == 200
     assert_clean(response)
     with tenant_scope(borealis.tenant.id):

@@ -13,6 +13,7 @@ from django.test import Client
 
 from audit.models import AuditEntry
 from audit.trail import sentence
+from mappings.approval import submit
 from mappings.models import (
     Crosswalk,
     Dimension,
@@ -24,11 +25,12 @@ from mappings.models import (
     SourceCode,
 )
 from mappings.sheets import CsvSheet, ExcelSheet
-from mappings.tables import POLICY_FIELDS, approve, new_draft
+from mappings.tables import POLICY_FIELDS, new_draft
 from tenants.models import Connection, LegalEntity
 from tenants.scope import tenant_scope
 from tests.conftest import member
 from tests.mappings.test_file_import import CROSSWALKS, MAPPING
+from tests.mappings.versions import approve
 
 JANUARY = datetime.date(2026, 1, 1)
 TABLES = "/console/mappings/mappingtable/"
@@ -95,6 +97,11 @@ def last_entry(tenant) -> tuple[str, str]:
         return entry.actor, sentence(entry)
 
 
+def state_of(tenant, table: MappingTable) -> str:
+    with tenant_scope(tenant.id):
+        return str(MappingTable.objects.get(pk=table.pk).state)
+
+
 def row(tenant, table: MappingTable, name: str, side: str = "debit") -> MappingRule:
     with tenant_scope(tenant.id):
         found: MappingRule = MappingRule.objects.get(mapping_table=table, rule=name, side=side)
@@ -127,28 +134,48 @@ def test_every_page_opens_for_every_role(tenant, entity, draft, alice, bob, dana
         client = signed_in(user)
         for name, found in objects.items():
             for address in (f"/console/mappings/{name}/", f"/console/mappings/{name}/{found.pk}/change/"):
-                assert client.get(address).status_code == 200, (user, address)
+                assert client.get(address, follow=True).status_code == 200, (user, address)
 
 
 def test_a_list_says_what_it_shows(draft, erin):
     client = signed_in(erin)
-    versions = text_of(client.get(TABLES))
+    versions = text_of(client.get(TABLES, follow=True))
     assert "Version 1" in versions
     assert "Draft" in versions
-    rules = text_of(client.get(RULES, {"q": "6100"}))
+    assert "Acme Bakery Inc., company code 1000" in versions
+    rules = text_of(client.get(RULES, {"q": "6100"}, follow=True))
     assert "R03" in rules
     assert "R01" not in rules
-    assert "Acme Bakery Inc., version 1" in rules
+    assert "Acme Bakery Inc., company code 1000" in rules
 
 
-def test_lists_cost_the_same_whatever_their_length(tenant, draft, erin, django_assert_max_num_queries):
+def test_the_most_specific_rule_stands_first(tenant, draft, erin):
+    with tenant_scope(tenant.id):
+        for number, criteria in enumerate(({"location": "Oslo"}, {"component": "Bonus"}, {"department": "Sales"}), 20):
+            MappingRule.objects.create(
+                mapping_table=draft, rule=f"R{number}", kind="earning", side="debit", main_account="6010", **criteria
+            )
+    page = text_of(signed_in(erin).get(RULES, follow=True))
+    found = re.findall(r">(R\d\d)<", page[page.index("result_list") :])
+    assert list(dict.fromkeys(found)) == ["R21", "R22", "R20", "R01", "R03", "R10"]
+
+
+def test_a_tie_is_said_above_the_rules(tenant, draft, erin):
+    with tenant_scope(tenant.id):
+        MappingRule.objects.create(mapping_table=draft, rule="R09", kind="earning", side="debit", main_account="6010")
+    page = text_of(signed_in(erin).get(RULES, follow=True))
+    assert "Rules R01 and R09 catch the same lines equally well (earning, debit). Make one more specific." in page
+
+
+def test_lists_cost_the_same_whatever_their_length(tenant, entity, draft, erin, django_assert_max_num_queries):
     with tenant_scope(tenant.id):
         MappingRule.objects.bulk_create(
             MappingRule(mapping_table=draft, rule=f"R{n}", kind="earning", side="debit", main_account="6000")
             for n in range(100, 400)
         )
     client = signed_in(erin)
-    for address in (RULES, TABLES, f"{TABLES}{draft.pk}/change/"):
+    rules, tables = f"{RULES}?mapping_table__id__exact={draft.pk}", f"{TABLES}?legal_entity__id__exact={entity.pk}"
+    for address in (rules, tables, f"{TABLES}{draft.pk}/change/"):
         client.get(address)
         with django_assert_max_num_queries(25):
             assert client.get(address).status_code == 200
@@ -159,9 +186,10 @@ def test_another_tenants_mapping_does_not_exist(tenant, draft, charlie):
     rule = row(tenant, draft, "R01")
     assert "Version 1" not in text_of(client.get(TABLES))
     assert "6100" not in text_of(client.get(RULES))
+    assert client.get(f"{RULES}?mapping_table__id__exact={draft.pk}").status_code == 404
     for address in (f"{TABLES}{draft.pk}/change/", f"{RULES}{rule.pk}/change/", f"{TABLES}{draft.pk}/delete/"):
         assert client.get(address).status_code in {302, 404}, address
-    for address in ("approve/", "copy/", "export/mapping.csv", "export/crosswalks.xlsx"):
+    for address in ("submit/", "take-back/", "approve/", "copy/", "export/mapping.csv", "export/crosswalks.xlsx"):
         assert client.get(f"{TABLES}{draft.pk}/{address}").status_code == 404, address
         assert client.post(f"{TABLES}{draft.pk}/{address}", {"valid_from": "2026-07-01"}).status_code == 404, address
     refused = client.post(f"{RULES}add/", rule_form(draft))
@@ -365,41 +393,73 @@ def test_criteria_belong_to_the_whole_rule(tenant, draft, bob):
 # Approving
 
 
-def test_an_approver_approves_what_others_prepared(tenant, draft, dana):
-    client = signed_in(dana)
-    assert "Approve version 1" in text_of(client.get(f"{TABLES}{draft.pk}/change/"))
-    page = text_of(client.get(f"{TABLES}{draft.pk}/approve/"))
+def test_a_version_is_submitted_by_one_and_approved_by_another(tenant, draft, bob, dana):
+    preparer, approver = signed_in(bob), signed_in(dana)
+    assert "Version 1 is not submitted yet." in text_of(approver.post(f"{TABLES}{draft.pk}/approve/", follow=True))
+    page = text_of(preparer.get(f"{TABLES}{draft.pk}/submit/"))
+    assert "It cannot be changed any more until it is taken back." in page
+    assert "No payroll was read yet" not in page, "there is nothing to compare, and nothing is said"
+    assert state_of(tenant, draft) == "draft"
+    assert preparer.post(f"{TABLES}{draft.pk}/submit/").status_code == 302
+    assert last_entry(tenant) == ("bob", "Mapping table version 1, valid from 1 Jan 2026, was submitted for approval.")
+    # Submitted it stands still.
+    rule = row(tenant, draft, "R01")
+    assert preparer.post(f"{RULES}{rule.pk}/change/", rule_form(draft, rule="R01")).status_code == 403
+    assert preparer.post(f"{TABLES}{draft.pk}/approve/").status_code == 403
+    assert "Approve version 1" in text_of(approver.get(f"{TABLES}{draft.pk}/change/"))
+    page = text_of(approver.get(f"{TABLES}{draft.pk}/approve/"))
     assert "Payroll runs with a check date from 1 Jan 2026 on are allocated with this version." in page
-    with tenant_scope(tenant.id):
-        assert MappingTable.objects.get().state == "draft"
-    assert client.post(f"{TABLES}{draft.pk}/approve/").status_code == 302
+    assert "bob, fred" in page
+    assert state_of(tenant, draft) == "submitted"
+    assert approver.post(f"{TABLES}{draft.pk}/approve/").status_code == 302
     with tenant_scope(tenant.id):
         assert MappingTable.objects.get().approved_by == "dana"
     assert last_entry(tenant) == ("dana", "Mapping table version 1, valid from 1 Jan 2026, was approved.")
+
+
+@pytest.mark.parametrize("name", ["bob", "dana"])
+def test_a_submitted_version_is_taken_back(tenant, draft, name, request):
+    with tenant_scope(tenant.id):
+        submit(draft, "fred")
+    client = signed_in(request.getfixturevalue(name))
+    assert "It becomes a draft again" in text_of(client.get(f"{TABLES}{draft.pk}/take-back/"))
+    assert client.post(f"{TABLES}{draft.pk}/take-back/").status_code == 302
+    assert state_of(tenant, draft) == "draft"
+    assert "Version 1 is a draft." in text_of(client.post(f"{TABLES}{draft.pk}/take-back/", follow=True))
 
 
 def test_own_work_is_not_approved(tenant, draft):
     client = signed_in(member(tenant, "gina", "preparer", "approver"))
     rule = row(tenant, draft, "R01")
     client.post(f"{RULES}{rule.pk}/change/", rule_form(draft, rule="R01", main_account="6010"))
+    client.post(f"{TABLES}{draft.pk}/submit/")
     page = text_of(client.get(f"{TABLES}{draft.pk}/change/"))
     assert "You prepared this version. Someone else approves it." in page
     assert 'aria-disabled="true">Approve version 1' in page
     answer = client.post(f"{TABLES}{draft.pk}/approve/", follow=True)
     assert "You prepared this version. Someone else approves it." in text_of(answer)
-    with tenant_scope(tenant.id):
-        assert MappingTable.objects.get().state == "draft"
+    assert state_of(tenant, draft) == "submitted"
 
 
-def test_problems_stand_in_the_way_and_on_the_page(tenant, draft, dana):
+def test_problems_stand_in_the_way_and_on_the_page(tenant, draft, bob):
     with tenant_scope(tenant.id):
         draft.rules.filter(rule="R03", side="credit").delete()
-    client = signed_in(dana)
+    client = signed_in(bob)
     words = "No rule gives the credit of employer tax. Rule R03 gives only its debit."
-    assert words in text_of(client.get(f"{TABLES}{draft.pk}/change/"))
-    assert words in text_of(client.post(f"{TABLES}{draft.pk}/approve/", follow=True))
-    with tenant_scope(tenant.id):
-        assert MappingTable.objects.get().state == "draft"
+    page = text_of(client.get(f"{TABLES}{draft.pk}/change/"))
+    assert words in page
+    assert 'aria-disabled="true">Submit version 1' in page
+    assert words in text_of(client.get(f"{TABLES}{draft.pk}/submit/"))
+    assert words in text_of(client.post(f"{TABLES}{draft.pk}/submit/", follow=True))
+    assert state_of(tenant, draft) == "draft"
+
+
+@pytest.mark.parametrize("name", ["dana", "erin"])
+def test_only_editors_submit(tenant, draft, name, request):
+    client = signed_in(request.getfixturevalue(name))
+    assert client.get(f"{TABLES}{draft.pk}/submit/").status_code == 403
+    assert client.post(f"{TABLES}{draft.pk}/submit/").status_code == 403
+    assert state_of(tenant, draft) == "draft"
 
 
 @pytest.mark.parametrize("name", ["alice", "bob", "erin"])
@@ -455,6 +515,8 @@ def test_a_file_is_shown_first_and_imported_on_confirmation(tenant, entity, bob)
     words = text_of(preview)
     assert "Nothing is saved yet" in words
     assert words.count("add</span>New<") == 4
+    assert "4 rows read." in words
+    assert "Save as draft version 1" in words
     with tenant_scope(tenant.id):
         assert not MappingTable.objects.exists()
     done = confirm(client, preview)
@@ -475,11 +537,10 @@ def test_a_preview_says_what_changes(tenant, entity, bob):
     again += "2026-01-01,R11,net_pay,Check,,,,,,,,credit,1,100,2105,,,\n"
     preview = upload(client, entity, again.encode())
     words = text_of(preview)
-    assert "<dt>New</dt><dd>1</dd>" in words
-    assert "<dt>Changed</dt><dd>2</dd>" in words
-    assert "<dt>Unchanged</dt><dd>1</dd>" in words
-    assert "<dt>Removed</dt><dd>1</dd>" in words
-    assert "was <s>60</s></span><strong>50</strong>" in words
+    for what, count in (("new", 1), ("changed", 2), ("unchanged", 1), ("removed", 1)):
+        assert f'data-what="{what}">{what.capitalize()} {count}<' in words
+        assert words.count(f'<tr data-row="{what}"') == count
+    assert '<span class="quiet">percent</span> <s class="quiet">60</s> <strong>50</strong>' in words
     done = confirm(client, preview)
     assert "Imported into drafts: 1 new, 2 changed, 1 unchanged, 1 removed." in text_of(done)
     with tenant_scope(tenant.id):
@@ -492,7 +553,7 @@ def test_a_preview_shows_what_will_keep_the_draft_from_approval(entity, bob):
     tie = MAPPING + "2026-01-01,R12,employee_tax,,,,,,,,,credit,1,100,2110,,,\n"
     words = text_of(upload(signed_in(bob), entity, tie.encode()))
     assert "Rules R02 and R12 catch the same lines equally well (employee tax, credit)." in words
-    assert "Import into the draft" in words
+    assert "Save as draft version 1" in words
 
 
 def test_an_excel_file_goes_the_same_way(tenant, entity, bob):
@@ -518,20 +579,31 @@ def test_a_bad_file_names_row_and_column_and_cannot_be_confirmed(tenant, entity,
     client = signed_in(bob)
     page = text_of(upload(client, entity, content.encode()))
     number, column = row_and_column
-    assert f"<td>{number}</td><td>{column}</td>" in page
+    assert f"Row {number}{f', column {column}' if column else ''}: " in page
     assert words in page
     assert "Traceback" not in page
-    assert "Import into the draft" not in page
+    assert 'aria-disabled="true">Save as draft' in page
+    assert "Upload repaired file" in page
     with tenant_scope(tenant.id):
         assert not MappingTable.objects.exists()
 
 
 @pytest.mark.parametrize(
-    ("content", "name"), [("é".encode("latin-1"), "mapping.csv"), (b"valid_from,rule\n", "mapping.xlsx")]
+    ("content", "name", "words"),
+    [
+        (
+            MAPPING.encode() + "é".encode("latin-1"),
+            "mapping.csv",
+            "Row 6 is not in UTF-8. Save the file as “CSV UTF-8”",
+        ),
+        (b"valid_from;rule\n", "mapping.csv", "Row 1 separates its columns by semicolons."),
+        (b"valid_from,rule\n", "mapping.xlsx", "This is no Excel file (.xlsx)."),
+        (b"PK\x03\x04\x00\x00", "mapping.csv", "The file is no text."),
+    ],
 )
-def test_a_file_of_another_kind_is_refused_in_words(entity, bob, content, name):
+def test_a_file_of_another_kind_is_refused_in_words(entity, bob, content, name, words):
     page = text_of(upload(signed_in(bob), entity, content, name=name))
-    assert "This file cannot be read as the chosen format." in page
+    assert words in page
 
 
 def test_what_becomes_wrong_after_the_preview_is_not_imported(tenant, entity, bob):

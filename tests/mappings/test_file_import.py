@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import io
 import threading
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import tablib
 from django.db import connection
 from openpyxl import Workbook, load_workbook  # type: ignore[import-untyped]
 
 from audit.models import AuditEntry
 from audit.trail import sentence
+from mappings.csv_guard import unguarded
 from mappings.file_import import FileError, ImportOutcome, import_csv
 from mappings.models import Crosswalk, Dimension, DimensionValue, MainAccount, MappingRule, MappingTable
-from mappings.sheets import CsvSheet, ExcelSheet, cell_text
+from mappings.sheets import UNPACKED_BYTES_MAX, CsvSheet, ExcelSheet, Unreadable, cell_text
 from mappings.table import Policy
 from mappings.table_csv import read_crosswalks_csv, read_mapping_csv, tables
-from mappings.tables import approve, table_of
+from mappings.tables import table_of
 from tenants.models import Connection, LegalEntity
 from tenants.scope import tenant_scope
+from tests.mappings.versions import approve
 
 #: Excel's dates are moments without a time zone.
 MIDNIGHT = datetime.datetime(2026, 1, 1)  # noqa: DTZ001
@@ -411,14 +416,35 @@ def test_cells(value, number_format, text):
 
 
 @pytest.mark.parametrize("data", [b"", b"valid_from,rule\n", b"PK\x03\x04 not a workbook"])
-def test_what_is_no_excel_file_raises(data):
-    with pytest.raises(Exception):  # noqa: B017, PT011 - zipfile's and openpyxl's own
+def test_what_is_no_excel_file_is_refused_in_words(data):
+    with pytest.raises(Unreadable, match="This is no Excel file"):
         ExcelSheet().create_dataset(data)
 
 
-def test_a_file_of_another_encoding_raises():
-    with pytest.raises(UnicodeDecodeError):
-        CsvSheet(encoding="utf-8-sig").create_dataset("é".encode("latin-1"))
+def test_a_file_of_another_encoding_names_the_row():
+    with pytest.raises(Unreadable, match="Row 3 is not in UTF-8"):
+        CsvSheet(encoding="utf-8-sig").create_dataset("a,b\nc,d\né".encode("latin-1"))
+
+
+def test_an_excel_file_that_unpacks_to_more_than_a_table_is_refused():
+    """A bomb: a few kilobytes that are gigabytes unpacked; what it says of itself is enough to refuse it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * (UNPACKED_BYTES_MAX + 1))
+    assert len(out.getvalue()) < 100_000
+    with pytest.raises(Unreadable, match=r"Unpacked the file has 64 MB"):
+        ExcelSheet().create_dataset(out.getvalue())
+
+
+@pytest.mark.parametrize("sheet", [CsvSheet(), ExcelSheet()])
+def test_names_that_a_spreadsheet_would_run_go_out_as_text_and_come_back(sheet):
+    names = ["=HYPERLINK(1)", "+1", "-1", "@job", "\tx", "'quoted", "'=1", "plain"]
+    data = sheet.export_data(tablib.Dataset(*([name] for name in names), headers=["component"]))
+    text = sheet.create_dataset(data if isinstance(data, bytes) else data.encode()).text
+    cells = [line[0] for line in csv.reader(io.StringIO(text))][1:]
+    assert [unguarded(cell) for cell in cells] == names
+    if isinstance(sheet, CsvSheet):
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t"))]
 
 
 # The worked examples

@@ -11,6 +11,8 @@ from django.db import IntegrityError, transaction
 
 from audit.models import AuditEntry
 from audit.trail import sentence
+from mappings import approval
+from mappings.approval import ApprovalRefused, submit, take_back
 from mappings.models import Crosswalk, MainAccount, MappingRule, MappingTable
 from mappings.payroll import LineKind
 from mappings.policy_values import policy_from
@@ -18,9 +20,7 @@ from mappings.signals import version_approved
 from mappings.table import Criteria, CrosswalkEntry, Rule, Target
 from mappings.tables import (
     POLICY_FIELDS,
-    ApprovalRefused,
     NotADraft,
-    approve,
     approved_table,
     new_draft,
     note_change,
@@ -30,6 +30,7 @@ from mappings.tables import (
 )
 from tenants.models import Connection, LegalEntity
 from tenants.scope import tenant_scope
+from tests.mappings.versions import approve
 
 JANUARY = datetime.date(2026, 1, 1)
 JULY = datetime.date(2026, 7, 1)
@@ -223,15 +224,50 @@ def test_approval_is_told_and_recorded(bakery):
 
 def test_nobody_approves_what_they_prepared(bakery):
     draft = small_draft(bakery, by="bob")
-    for person in ("bob", "erin"):
-        note_change(open_draft(draft.pk), person, "rule R01")
+    note_change(open_draft(draft.pk), "erin", "rule R01")
+    submit(draft, "alice")
+    for person in ("bob", "erin", "alice"):
         draft.refresh_from_db()
         with pytest.raises(ApprovalRefused, match=r"You prepared this version. Someone else approves it.") as refused:
             approve(draft, by=person)
         assert kinds(refused) == ["own_work"]
     draft.refresh_from_db()
-    assert draft.state == "draft"
+    assert draft.state == "submitted"
     assert not AuditEntry.objects.filter(action="mapping_table.approved").exists()
+
+
+def test_what_is_not_submitted_is_not_approved(bakery):
+    draft = small_draft(bakery)
+    with pytest.raises(ApprovalRefused, match=r"Version 1 is not submitted yet. Whoever prepares it submits it first."):
+        approval.approve(draft, by="dana")
+
+
+def test_what_is_submitted_stands_still_until_it_is_taken_back(bakery):
+    draft = submit(small_draft(bakery), "bob")
+    assert (draft.state, draft.submitted_by, draft.submitted_at is not None) == ("submitted", "bob", True)
+    with pytest.raises(NotADraft):
+        open_draft(draft.pk)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rule(draft, "R99", "tips")
+    with pytest.raises(ApprovalRefused) as refused:
+        submit(draft, "bob")
+    assert kinds(refused) == ["not_a_draft"]
+    again = take_back(draft, "dana")
+    assert (again.state, again.submitted_by, again.changed_by) == ("draft", "", ["bob"])
+    rule(open_draft(draft.pk), "R99", "tips")
+    with pytest.raises(ApprovalRefused, match=r"Version 1 is a draft\."):
+        take_back(draft, "bob")
+    assert [sentence(entry) for entry in AuditEntry.objects.filter(subject="mapping_table").order_by("number")][1:] == [
+        "Mapping table version 1, valid from 1 Jan 2026, was submitted for approval.",
+        "Mapping table version 1 became a draft again.",
+    ]
+
+
+def test_a_draft_with_problems_is_not_submitted(bakery):
+    draft = new_draft(bakery, JANUARY, by="bob")
+    with pytest.raises(ApprovalRefused) as refused:
+        submit(draft, "bob")
+    assert kinds(refused) == ["empty"]
 
 
 def test_nobody_approves_their_own_work_where_journals_go_out_by_themselves(bakery):
