@@ -53,7 +53,7 @@ class M3Sandbox(Suite):
                 self.set_up.fill()
         programs = {
             **ReferencePrograms(self.set_up).table(),
-            **RepositoryPrograms().table(),
+            **RepositoryPrograms(self.set_up.dimension_names).table(),
             **self.interface.table(),
             **LedgerPrograms(self.jobs).table(),
             **ExportPrograms(self.interface, self.jobs).table(),

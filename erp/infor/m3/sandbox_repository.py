@@ -1,12 +1,15 @@
-"""MRS001MI of the M3 sandbox: which programs, transactions and fields there are, as the definitions say it."""
+"""MRS001MI of the M3 sandbox: which programs, transactions and fields there are, as the definitions say it.
+
+What a company calls its dimensions is the heading of the field; that LstAdtFieldInf shows it as TX15 is assumed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from erp.infor.m3.sandbox_call import MiCall, Program, Row
 from erp.infor.m3.sandbox_messages import not_found
-from erp.infor.m3.sandbox_tables import tables
+from erp.infor.m3.sandbox_tables import KINDS, tables
 from erp.infor.m3.sandbox_transactions import Field, Transaction, program_texts, programs
 
 #: Where the first field begins in the reply of an MI program, behind its 15 characters of status.
@@ -14,6 +17,11 @@ FIRST_POSITION = 16
 
 
 class RepositoryPrograms:
+    """`headings`: field -> what the company calls it."""
+
+    def __init__(self, headings: Mapping[str, str]) -> None:
+        self.headings = headings
+
     def table(self) -> dict[tuple[str, str], Program]:
         return {
             ("MRS001MI", "GetTransaction"): self.get_transaction,
@@ -81,11 +89,12 @@ class RepositoryPrograms:
             "TRNM": call.get("TRNM"),
             "TRTP": call.get("TRTP"),
             "FLNM": field.name,
-            "FLDS": field.name,
+            "FLDS": KINDS[field.name][3] if field.name in KINDS else field.name,
             "FRPO": str(position),
             "TOPO": str(position + field.length - 1),
             "LENG": str(field.length),
             "FLDP": "0",
             "TYPE": field.kind,
             "MAND": "1" if field.is_required else "0",
+            "TX15": self.headings.get(field.name, ""),
         }

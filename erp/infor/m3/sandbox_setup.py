@@ -53,6 +53,7 @@ class SetUp:
         self.interfaces: dict[str, dict[str, Any]] = {row["INTN"]: row for row in given["interfaces"]}
         self.information_numbers: list[str] = given["information_numbers"]
         self.series: str = given["series"]
+        self.dimension_names: dict[str, str] = given["dimension_names"]
         self._given = given
 
     # Filling

@@ -194,6 +194,9 @@ def test_the_repository_says_what_the_definitions_say(mi):
     key, line = rows[0], rows[1]
     assert (key["FLNM"], key["TYPE"], key["LENG"], key["MAND"], key["FRPO"]) == ("KEY1", "A", "15", "1", "16")
     assert (line["FLNM"], line["TYPE"], line["FRPO"], line["TOPO"]) == ("LINE", "N", "31", "37")
+    headings = {row["FLNM"]: (row["FLDS"], row["TX15"]) for row in rows}
+    assert headings["AIT2"] == ("Acc dimension 2", "Cost center")
+    assert headings["AIT7"] == ("Acc dimension 7", "")
     assert mi.records("MRS001MI", "LstFields", MINM="GLS840MI", TRNM="AddBatchLineFld", TRTP="O") == []
     assert mi.records("MRS001MI", "GetTransaction", MINM="GLS840MI", TRNM="UpdBatch")[0]["STAT"] == "20"
     assert mi.code("MRS001MI", "LstFields", MINM="GLS840MI", TRNM="NoSuch", TRTP="I") == ("XRE0103", "TRNM")
