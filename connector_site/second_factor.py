@@ -43,7 +43,7 @@ class SecondFactorMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         membership = membership_of(request)
-        if membership is None or getattr(request, "is_by_token", False) or not is_owed(membership):
+        if membership is None or getattr(request, "api_token", None) is not None or not is_owed(membership):
             return self.get_response(request)
         ways_out = (*OPEN, reverse("admin:logout"), reverse("admin:switch_tenant"))
         if request.path.startswith(ways_out):

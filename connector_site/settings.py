@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,8 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "csp",
     "rest_framework",
+    "django_filters",
+    "drf_spectacular",
     "django_q",
     "tenants.apps.TenantsConfig",
     "audit.apps.AuditConfig",
@@ -340,6 +343,11 @@ X_FRAME_OPTIONS = "DENY"
 #: A CSV of 5,000 mapping rows is about 1 MB; a payroll file of 10,000 people about 12 MB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 
+#: Requests to the API that each member may make: 600/min, 10/second.
+API_RATE = text("MLC_API_RATE", "600/min")
+if not re.fullmatch(r"[1-9]\d{0,6}/(second|min|hour|day)", API_RATE):
+    raise ImproperlyConfigured(f"MLC_API_RATE is “{API_RATE}”; it must be like 600/min or 10/second.")
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "tenants.api.TokenAuthentication",
@@ -347,11 +355,34 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["tenants.api.IsMember"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
-    "PAGE_SIZE": 50,
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "tenants.api.Pages",
+    "DEFAULT_FILTER_BACKENDS": ["tenants.api.KnownParameters"],
+    "DEFAULT_THROTTLE_CLASSES": ["tenants.api.MemberRate"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "connector_site.api.problem_json",
     "COERCE_DECIMAL_TO_STRING": True,
     "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "ml-connector",
+    "DESCRIPTION": "Payroll runs, journals, mapping tables, reference data and the audit trail of one tenant. A member's token "
+    "(`Authorization: Bearer ...`, made in Settings) says whose.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "connector_site.api.with_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "PayrollRunState": "gusto.models.PayrollRun.State",
+        "PostingState": "erp.models.Posting.State",
+        "MappingTableState": "mappings.models.MappingTable.State",
+    },
 }
 
 IMPORT_EXPORT_USE_TRANSACTIONS = True

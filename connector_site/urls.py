@@ -5,7 +5,6 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from connector_site import health
-from connector_site.api import router
 from tenants.middleware import unscoped
 
 urlpatterns = [
@@ -13,7 +12,7 @@ urlpatterns = [
     path("console/", admin.site.urls),
     path("account/", include("connector_site.account_urls")),
     path("gusto/", include("gusto.urls")),
-    path("api/v1/", include(router.urls)),
+    path("api/v1/", include("connector_site.api")),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", health.metrics),

@@ -89,7 +89,7 @@ class TenantMiddleware:
             return None
         ApiToken.objects.filter(pk=found.pk).update(last_used_at=timezone.now())
         request.user = found.membership.user
-        request.is_by_token = True  # type: ignore[attr-defined]
+        request.api_token = found  # type: ignore[attr-defined]
         return found.membership
 
     def _by_session(self, request: HttpRequest) -> Membership | None:

@@ -84,6 +84,10 @@ class TenantManager(models.Manager[Row]):
             raise ScopeMissing(f"{self.model._meta.label} is a tenant's table; open tenant_scope() first")
         return super().get_queryset().filter(tenant_id=current_tenant())
 
+    def none(self) -> models.QuerySet[Row]:
+        """No rows of the model: nothing is asked, so no scope is needed."""
+        return super().get_queryset().none()
+
 
 class TenantModel(models.Model):
     """A row that belongs to one tenant. The tenant comes from the open scope; nobody passes it. Outside a scope the row
