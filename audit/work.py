@@ -112,14 +112,22 @@ def enqueue(kind: str, ref: str = "", *, tenant_id: uuid.UUID | str | None, due_
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO audit_workitem (tenant_id, kind, ref, state, due_at, attempts, sentence, created_at)
-            VALUES (%s, %s, %s, 'ready', COALESCE(%s, clock_timestamp()), 0, '', clock_timestamp())
-            ON CONFLICT (tenant_id, kind, ref) WHERE state = 'ready'
-            DO UPDATE SET due_at = LEAST(audit_workitem.due_at, EXCLUDED.due_at)""",
+            enqueue_sql("SELECT %s::uuid, %s, %s, %s::timestamptz"),
             [str(tenant_id) if tenant_id else None, kind, ref, due_at],
         )
     if due_at is None or due_at <= timezone.now():
         transaction.on_commit(ring)
+
+
+def enqueue_sql(rows: str) -> str:
+    """The statement of `enqueue` for the rows of a query (tenant_id, kind, ref, due_at; NULL = now), to stand in a larger
+    statement. Who uses it rings after commit.
+    """
+    return f"""INSERT INTO audit_workitem (tenant_id, kind, ref, state, due_at, attempts, sentence, created_at)
+        SELECT tenant_id, kind, ref, 'ready', COALESCE(due_at, clock_timestamp()), 0, '', clock_timestamp()
+        FROM ({rows}) AS given (tenant_id, kind, ref, due_at)
+        ON CONFLICT (tenant_id, kind, ref) WHERE state = 'ready'
+        DO UPDATE SET due_at = LEAST(audit_workitem.due_at, EXCLUDED.due_at)"""  # noqa: S608 - the query is ours, values are parameters
 
 
 def ensure(kind: str, ref: str = "", *, tenant_id: uuid.UUID | str | None) -> None:

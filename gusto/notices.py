@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Literal
 
 from django.db import connection, transaction
@@ -70,35 +72,33 @@ def _text(document: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
     return value
 
 
+#: One statement, and so one transaction and one round trip: Gusto waits for it. `{rows}` stands for the notices.
+_STORE = f"""WITH event AS (
+    INSERT INTO gusto_webhookevent (event_uuid, event_type, resource_uuid, entity_type, entity_uuid, sent_at, received_at,
+        source, state)
+    SELECT event_uuid, event_type, resource_uuid, entity_type, entity_uuid, sent_at, clock_timestamp(), %s,
+        CASE WHEN EXISTS (SELECT 1 FROM gusto_companyroute WHERE company_uuid = resource_uuid)
+             THEN 'stored' ELSE 'unknown_company' END
+    FROM (VALUES {{rows}}) AS notice (event_uuid, event_type, resource_uuid, entity_type, entity_uuid, sent_at)
+    ON CONFLICT (event_uuid) DO NOTHING RETURNING id, state
+), due AS ({work.enqueue_sql(f"SELECT NULL::uuid, '{KIND_READ_EVENT}', id::text, NULL::timestamptz FROM event")})
+SELECT state FROM event ORDER BY id"""  # noqa: S608 - made of constants; values are parameters
+_ROW = "(%s, %s, %s, %s, %s, %s::timestamptz)"
+_values_of = attrgetter("event_uuid", "event_type", "resource_uuid", "entity_type", "entity_uuid", "sent_at")
+
+
 def store(notices: Iterable[Notice], source: Literal["webhook", "feed"]) -> list[WebhookEvent.State]:
-    """Store what is not stored yet and make it due, in one transaction. Returns the state of each NEW event: stored, or
+    """Store what is not stored yet and make it due, all or nothing. Returns the state of each NEW event: stored, or
     unknown_company where nobody here has connected the company (shown to the operator, picked up when it is).
     """
-    states: list[WebhookEvent.State] = []
-    with transaction.atomic(), connection.cursor() as cursor:
-        for notice in notices:
-            cursor.execute(
-                """INSERT INTO gusto_webhookevent (event_uuid, event_type, resource_uuid, entity_type, entity_uuid, sent_at,
-                    received_at, source, state)
-                VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp(), %s,
-                    CASE WHEN EXISTS (SELECT 1 FROM gusto_companyroute WHERE company_uuid = %s)
-                         THEN 'stored' ELSE 'unknown_company' END)
-                ON CONFLICT (event_uuid) DO NOTHING RETURNING id, state""",
-                [
-                    notice.event_uuid,
-                    notice.event_type,
-                    notice.resource_uuid,
-                    notice.entity_type,
-                    notice.entity_uuid,
-                    notice.sent_at,
-                    source,
-                    notice.resource_uuid,
-                ],
-            )
-            row = cursor.fetchone()
-            if row is not None:
-                work.enqueue(KIND_READ_EVENT, str(row[0]), tenant_id=None)
-                states.append(WebhookEvent.State(row[1]))
+    rows = [_values_of(notice) for notice in notices]
+    if not rows:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_STORE.format(rows=", ".join([_ROW] * len(rows))), [source, *chain.from_iterable(rows)])
+        states = [WebhookEvent.State(state) for (state,) in cursor.fetchall()]
+    if states:
+        transaction.on_commit(work.ring)
     return states
 
 

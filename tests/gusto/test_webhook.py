@@ -86,6 +86,14 @@ class TestNotices:
         [due] = WorkItem.objects.all()
         assert (due.kind, due.ref, due.tenant_id) == ("gusto.read_event", str(stored.pk), None)
 
+    def test_it_is_stored_and_made_due_by_one_statement(self, subscription, django_assert_num_queries):
+        """Gusto waits for each round trip to the database; the keys are known from the first notice."""
+        send(encoded(event()))
+        # The bell is rung after commit, which the test's own transaction never comes to.
+        with django_assert_num_queries(1):
+            assert send(encoded(event())) == 202
+        assert WebhookEvent.objects.count() == WorkItem.objects.count() == 2
+
     def test_the_raw_body_counts_not_its_meaning(self, subscription):
         spaced = json.dumps(event(), indent=3).encode() + b"\n"
         assert send(spaced) == 202
