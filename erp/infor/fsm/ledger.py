@@ -159,7 +159,8 @@ def judged(journal: Journal, known: Known, rows: Sequence[Row], results: Sequenc
             Stage.UNCLEAR,
             CannotTell(
                 f"FSM has interfaced {interfaced} of the {len(rows)} rows of run group {journal.posting_key}, and not the others. "
-                "Look at it in FSM, under GL Transaction Interface."
+                "Look at it in FSM, under GL Transaction Interface.",
+                needs_person=True,
             ),
         )
     news = [result for result in results if result.number > known.results_before]
@@ -202,14 +203,16 @@ def _after_submitting(
         if last.passed != totals.line_count:
             return Stage.UNCLEAR, CannotTell(
                 f"FSM interfaced {last.passed} rows of run group {key} and shows {totals.line_count}; the journal has "
-                f"{len(journal.lines)} lines. Look at it in FSM, with this reference."
+                f"{len(journal.lines)} lines. Look at it in FSM, with this reference.",
+                needs_person=True,
             )
         return Stage.ENTERED, _found(journal, totals)
     if last.is_refusal:
         return (Stage.STAGED, staged) if is_there else (Stage.NOTHING, Absent())
     return Stage.UNCLEAR, CannotTell(
         f"FSM says of the run of run group {key} that {last.passed} rows passed and {last.failed} did not, with status "
-        f"“{last.status}”, which is not known here. Look at it in FSM."
+        f"“{last.status}”, which is not known here. Look at it in FSM.",
+        needs_person=True,
     )
 
 
