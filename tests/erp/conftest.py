@@ -8,6 +8,9 @@ import pytest
 
 from tests.world import World, make_world
 
+# What they hold for true is shown with its values when it is not, as in the tests themselves.
+pytest.register_assert_rewrite("tests.erp.contract", "tests.erp.books")
+
 
 @pytest.fixture
 def world(transactional_db, tenant, live_server, settings, tmp_path) -> Iterator[World]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,11 +13,12 @@ import pytest
 from audit.sandbox import Sandbox, Store
 from erp.ifs.sandbox import IfsSandbox
 from erp.ifs.sandbox_settings import Settings
+from erp.models import Posting
 from tests.erp.books import Books
 from tests.erp.contract import PostingContract
 from tests.erp.far_ledger import FarLedger, Held, Step
-from tests.erp.nursery import wait_until
 from tests.erp.ifs.conftest import BATCH, CREATE, LEDGER_SOURCES, LOOK, OPEN
+from tests.erp.nursery import wait_until
 
 SIGN_IN = Step("sign_in", "POST", "openid-connect/token")
 DISCOVERY = Step("discovery", "GET", "openid-configuration")
@@ -135,26 +137,70 @@ class TestIfs(PostingContract):
         books.hurry()
         books.holds(first, books.settled(posting))
 
-    @pytest.mark.parametrize("what", ["period", "right"])
-    def test_what_was_closed_since_it_was_read_goes_on_by_itself_once_it_is_open(self, books: Books, what: str) -> None:
+    @pytest.mark.parametrize(
+        ("what", "reason"), [("period", "period"), ("right", "configuration"), ("account", "mapping")]
+    )
+    def test_what_was_closed_since_it_was_read_goes_on_by_itself_once_it_is_open(
+        self, books: Books, what: str, reason: str
+    ) -> None:
         """The reference data are fresh, so only IFS itself can refuse; they change when it is opened again."""
         ifs = books.far.books  # type: ignore[attr-defined]
         journal = books.journal()
-        if what == "period":
-            ifs.reference.set_period("US10", journal.posting_date, "Closed")
-        else:
-            ifs.change_settings(denied_projections="VoucherEntryAssistantHandling")
+
+        def turn(is_open: bool) -> None:
+            if what == "period":
+                ifs.reference.set_period("US10", journal.posting_date, "Open" if is_open else "Closed")
+            elif what == "right":
+                ifs.change_settings(denied_projections="" if is_open else "VoucherEntryAssistantHandling")
+            else:
+                books.far.set_account(books.far.debit[0], is_open=is_open)
+
+        turn(False)
         posting = books.send(journal)
-        assert (posting.state, posting.reason) == ("blocked", "period" if what == "period" else "configuration")
+        assert (posting.state, posting.reason) == ("blocked", reason), posting.sentence
         books.holds()
-        if what == "period":
+        if what != "right":
             books.read_reference()
-            ifs.reference.set_period("US10", journal.posting_date, "Open")
-        else:
-            ifs.change_settings(denied_projections="")
+            assert books.settled(posting).reason == reason, "what is read now closes it as well"
+        turn(True)
         books.read_reference()
         books.hurry()
         books.holds(books.settled(posting))
+
+    def test_all_that_ifs_would_refuse_is_named_at_once_and_nothing_leaves(self, books: Books) -> None:
+        """IFS itself names one mistake at a time, after the last step."""
+        lines = [
+            ("1010", ()),  # a ledger account
+            ("2105", (("CostCenter", "100"),)),  # blocks it
+            ("5000", ()),  # demands it
+            ("6000", (("CostCenter", "101"),)),  # no longer valid
+            ("6000", (("CostCenter", "777"),)),  # does not exist
+            ("6000", (("Planet", "MARS"),)),  # no code part
+            ("6095", (("CostCenter", "100"),)),  # not valid on the day
+            ("6999", ()),  # for budgets only
+            ("9999", ()),  # does not exist
+        ]
+        journal = books.journal()
+        debit = Decimal("10.00")
+        bad = [
+            replace(journal.lines[0], number=number, main_account=account, dimensions=dimensions, debit=debit)
+            for number, (account, dimensions) in enumerate(lines, 1)
+        ]
+        last = replace(journal.lines[-1], number=len(bad) + 1, credit=debit * len(bad))
+        before = books.requests()
+        posting = books.send(replace(journal, lines=(*bad, last), posting_date=date(2031, 1, 1)))
+        assert (posting.state, posting.reason) == ("blocked", "reference"), posting.sentence
+        for words in ("1010", "2105", "5000", "101", "777", "Planet", "6095", "6999", "9999", "2031"):
+            assert words in posting.sentence, words
+        assert len(posting.problems) >= len(lines) + 1
+        assert books.requests() == before
+
+    def test_a_company_code_that_ifs_does_not_have_is_named_and_nothing_leaves(self, books: Books) -> None:
+        before = books.requests()
+        posting = books.send(books.journal(company_code="XX99"))
+        assert posting.state == Posting.State.BLOCKED
+        assert "XX99" in posting.sentence
+        assert books.requests() == before
 
 
 class TestIfsRowByRow(PostingContract):
