@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from audit import checks, trail, work
 from audit.admin import OperatorAdmin, is_under_way
@@ -47,8 +48,6 @@ COMPANY_CODES_SHOWN = 30
 class CredentialFileField(forms.FileField):
     """A file that is a credential: its value is the text, read no further than its check needs."""
 
-    widget = forms.FileInput
-
     def clean(self, data: Any, initial: Any = None) -> str:
         found = super().clean(data, initial)
         if not found:
@@ -77,7 +76,8 @@ class CredentialsForm(forms.Form):
                     error_messages={"required": f"{field.label} is missing.", "empty": f"{field.label} is empty."},
                     required=field.is_required and not has_secret,
                     help_text="Stored. Upload a new one to replace it." if has_secret else hint,
-                    widget=forms.FileInput(attrs={"accept": field.accept}),
+                    # Not a bare file input: unfold writes a chosen file's name into the next text field, here the name.
+                    widget=UnfoldAdminFileFieldWidget(attrs={"accept": field.accept}),
                 )
                 continue
             self.fields[field.name] = forms.CharField(
