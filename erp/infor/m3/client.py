@@ -14,7 +14,7 @@ from typing import Any
 from audit.exchange import ExchangeError, Misconfigured, OutcomeUnknown, RecordedSession, TemporaryFailure
 from erp.infor.ion import IonClient
 from erp.infor.m3.fields import Fields
-from erp.infor.m3.refusals import MiError, Next, next_of, read_error, words_of, write_error
+from erp.infor.m3.refusals import MiError, Next, next_of, quoted, read_error, words_of, write_error
 
 EXECUTE = "M3/m3api-rest/v2/execute"
 
@@ -43,6 +43,10 @@ class Result:
     is_processed: bool = True
 
 
+class RefusedWhole(TemporaryFailure):
+    """Several reads were answered with one error at the top."""
+
+
 class M3Client:
     """One M3, for one piece of work. Not shared between threads."""
 
@@ -63,27 +67,39 @@ class M3Client:
     # ---------------------------------------------------------------------------------------------------- reading
 
     def read(
-        self, program: str, calls: Sequence[Call], what: str, *, division: str | None = None
+        self, program: str, calls: Sequence[Call], what: str, *, division: str | None = None, is_counted: bool = False
     ) -> list[list[Record]]:
         """Records of each transaction, an empty list where M3 says that there is none. Raises what `read_error` knows.
 
-        `division`: the context; None = that of the service user, empty = the blank division.
+        `division`: the context; None = that of the service user, empty = the blank division. `is_counted`: the caller knows
+        how many there are, so that all are asked for at once.
         """
         found = []
-        for result in self.ask(program, calls, what, division=division):
+        for result in self.ask(program, calls, what, division=division, is_counted=is_counted):
             if isinstance(result, ExchangeError):
                 raise result
             found.append(result)
         return found
 
     def ask(
-        self, program: str, calls: Sequence[Call], what: str, *, division: str | None = None
+        self, program: str, calls: Sequence[Call], what: str, *, division: str | None = None, is_counted: bool = False
     ) -> list[list[Record] | ExchangeError]:
         """The same, each answering for itself. Raises where the answer as a whole cannot be used."""
         found: list[list[Record] | ExchangeError] = []
         size = self.fields.bulk_size
         for start in range(0, len(calls), size):
-            results = self._execute(program, calls[start : start + size], what, division=division, has_effect=False)
+            piece = calls[start : start + size]
+            try:
+                results = self._execute(program, piece, what, division, has_effect=False, is_counted=is_counted)
+            except RefusedWhole:
+                # One of them stands for all at the top of the answer; alone, each is answered for itself.
+                results = [
+                    result
+                    for call in piece
+                    for result in self._execute(
+                        program, [call], what, division, has_effect=False, is_counted=is_counted
+                    )
+                ]
             found += [_records_or_error(result, what) for result in results]
         return found
 
@@ -129,21 +145,30 @@ class M3Client:
 
     def write(self, program: str, calls: Sequence[Call], what: str, *, division: str) -> list[Result]:
         """Results at the places of their transactions. Raises OutcomeUnknown where one is missing or in a wrong place."""
-        return self._execute(program, calls, what, division=division, has_effect=True)
+        return self._execute(program, calls, what, division, has_effect=True)
 
     # ---------------------------------------------------------------------------------------------------- sending
 
     def _execute(
-        self, program: str, calls: Sequence[Call], what: str, *, division: str | None, has_effect: bool
+        self,
+        program: str,
+        calls: Sequence[Call],
+        what: str,
+        division: str | None,
+        *,
+        has_effect: bool,
+        is_counted: bool = False,
     ) -> list[Result]:
+        most = 0 if is_counted else self.fields.page_size
         body: dict[str, Any] = {"program": program, "cono": int(self.fields.company)}
         if division is not None:
             body["divi"] = division
-        body |= {"excludeEmptyValues": True, "rightTrim": True, "maxReturnedRecords": self.fields.page_size}
+        # 0 = all, as the vendor says; a site that cuts all the same is found out by the count.
+        body |= {"excludeEmptyValues": True, "rightTrim": True, "maxReturnedRecords": most}
         # Last, because the server reads the body as it comes.
         body["transactions"] = [{"transaction": call.transaction, "record": dict(call.record)} for call in calls]
         # Some sites heed only what the query says.
-        params = {"maxrecs": str(self.fields.page_size), "dateformat": "YMD8"}
+        params = {"maxrecs": str(most), "dateformat": "YMD8"}
         answer = self._ion.send(EXECUTE, body, has_effect=has_effect, what=f"{what} in M3", params=params)
         return _results(answer.document, calls, what, has_effect=has_effect)
 
@@ -173,8 +198,13 @@ def _results(document: Any, calls: Sequence[Call], what: str, *, has_effect: boo
     if not rows:
         if whole is None:
             raise unclear("gave an empty answer to")
-        # Refused before any transaction ran (a field is missing or too long, no such transaction), or one alone was.
-        raise write_error(whole, what, has_ledger_effect=len(calls) == 1) if has_effect else read_error(whole, what)
+        if len(calls) == 1:
+            return [Result(calls[0].transaction, error=whole)]
+        if not has_effect:
+            raise RefusedWhole(f"M3 refused {what}: {quoted(whole)}.")
+        if next_of(whole) in {Next.DUPLICATE, Next.UNCLEAR}:
+            raise unclear(f"answered {quoted(whole)} as a whole to")
+        raise write_error(whole, what)
     if len(rows) > len(calls):
         raise unclear("answered more than was sent to")
     found = []

@@ -119,7 +119,7 @@ def select(client: M3Client, columns: Columns, selects: Sequence[Select], what: 
         call for each in selects for call in (_count_call(client, columns, each), _rows_call(client, columns, each))
     ]
     context = _context(client.fields, selects[0].division)
-    answers = client.read(PROGRAM, calls, what, division=context)
+    answers = client.read(PROGRAM, calls, what, division=context, is_counted=True)
     found = []
     for place, each in enumerate(selects):
         count = _count(answers[2 * place])
@@ -140,7 +140,8 @@ def _read_on(client: M3Client, columns: Columns, asked: Select, rows: list[Row],
         if len(rows) >= count or not rows:
             break
         calls = [_rows_call(client, columns, each) for each in _behind(asked, rows[-1])]
-        pages = client.read(PROGRAM, calls, what, division=_context(client.fields, asked.division))
+        context = _context(client.fields, asked.division)
+        pages = client.read(PROGRAM, calls, what, division=context, is_counted=True)
         # The deepest level comes first, and a cut page there hides what is on the levels above only until the next round.
         new = next((page for records in pages if (page := _rows(columns, asked, records))), [])
         if not new:
