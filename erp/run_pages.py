@@ -13,7 +13,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from audit.admin import is_under_way
-from erp import payroll_files
+from erp import payroll_files, run_differences
 from erp.building import replay_run
 from erp.models import Posting
 from erp.pages import MOVING, TYPES, chip, confirm, may_see_pay, run_debits, run_title, why_blocked
@@ -84,7 +84,7 @@ class PayrollRunAdmin(RoleAdmin):
     def get_urls(self) -> list[URLPattern]:
         own = path("<int:object_id>/replay/", self.admin_site.admin_view(self.replay), name="gusto_payrollrun_replay")
         found: list[URLPattern] = super().get_urls()
-        return [own, *payroll_files.urls(self), *found]
+        return [own, *payroll_files.urls(self), *run_differences.urls(self), *found]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         may_add = has_role(request, payroll_files.ROLES)
@@ -120,6 +120,7 @@ class PayrollRunAdmin(RoleAdmin):
             "repair": repair,
             "source_words": "File" if run.source == PayrollRun.Source.FILE else "Gusto",
             "may_replay": has_role(request, (Role.OWNER, Role.PREPARER)) and run.state != PayrollRun.State.WITHDRAWN,
+            "acceptable": run_differences.offered(request, run),
             "may_take_back": payroll_files.may_take_back(request, run),
             "may_see_pay": may_see_pay(request),
             "unequal": [row for row in run.tie_out if row["verdict"] != "equal"],

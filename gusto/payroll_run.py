@@ -42,7 +42,9 @@ from tenants.scope import tenant_scope
 
 __all__ = [
     "NotRead",
+    "Acceptable",
     "accept_difference",
+    "acceptable_differences",
     "header_of",
     "read_payroll",
     "read_payroll_exhausted",
@@ -157,6 +159,29 @@ def read_payroll_exhausted(claim: Claim, sentence: str) -> None:
             block(run, "exhausted", f"The payroll could not be read from Gusto: {sentence}", [])
 
 
+@dataclass(frozen=True, slots=True)
+class Acceptable:
+    """A difference as it stands that a person may accept. `amount` in the run's currency."""
+
+    name: str
+    """Of the tie-out row, or the kind of the problem."""
+    amount: str
+    sentence: str
+
+
+def acceptable_differences(run: PayrollRun) -> list[Acceptable]:
+    """What stops a run that waits for its tie-out, and may be accepted; empty for any other run."""
+    if run.state != State.BLOCKED or run.reason != "tie_out":
+        return []
+    rows = [row_of(row) for row in run.tie_out]
+    found = [Acceptable(row.name, str(row.difference), row.sentence) for row in rows if row.stops and row.is_acceptable]
+    return found + [
+        Acceptable(row["kind"], row["facts"]["amount"], row["sentence"])
+        for row in run.problems
+        if row["kind"] in ACCEPTABLE
+    ]
+
+
 def accept_difference(run: PayrollRun, name: str, reason: str) -> None:
     """A person takes responsibility for one difference as it stands, inside a scope; the run goes on if it was the last.
 
@@ -167,12 +192,11 @@ def accept_difference(run: PayrollRun, name: str, reason: str) -> None:
         raise ValueError("Say why the difference is right.")
     if locked.state != State.BLOCKED or locked.reason != "tie_out":
         raise ValueError("This payroll run does not wait for a difference.")
-    rows = [row_of(row) for row in locked.tie_out]
-    found = [str(row.difference) for row in rows if row.name == name and row.stops and row.is_acceptable]
-    found += [row["facts"]["amount"] for row in locked.problems if row["kind"] == name and name in ACCEPTABLE]
-    if not found:
+    found = next((each for each in acceptable_differences(locked) if each.name == name), None)
+    if found is None:
         raise ValueError("This difference cannot be accepted.")
-    entry = {"name": name, "amount": found[0], "reason": reason.strip()}
+    rows = [row_of(row) for row in locked.tie_out]
+    entry = {"name": name, "amount": found.amount, "reason": reason.strip()}
     locked.accepted_differences = [*locked.accepted_differences, entry]
     rows = list(with_accepted(rows, locked.accepted_differences))
     locked.tie_out = [row.as_json() for row in rows]
