@@ -41,8 +41,8 @@ from mappings.journal import Problem
 from tenants.scope import tenant_scope
 
 __all__ = [
-    "NotRead",
     "Acceptable",
+    "NotRead",
     "accept_difference",
     "acceptable_differences",
     "header_of",

@@ -61,7 +61,9 @@ def test_an_approver_accepts_it_with_a_reason_and_the_journal_goes_out(world: Wo
     assert "This difference does not wait for anybody any more." in late
 
 
-def test_whoever_prepares_does_not_accept_and_nothing_else_can_be_accepted(world: World, differing: PayrollRun, bob, dana):
+def test_whoever_prepares_does_not_accept_and_nothing_else_can_be_accepted(
+    world: World, differing: PayrollRun, bob, dana
+):
     accept = reverse("admin:gusto_payrollrun_accept", args=[differing.pk])
     page = browser(bob).get(reverse("admin:gusto_payrollrun_change", args=[differing.pk])).content.decode()
     assert "You may accept" not in page
