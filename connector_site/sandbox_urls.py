@@ -52,6 +52,8 @@ play (POST with curl; every address is below the one printed):
   /ifs/_sandbox/gl-update                          update the general ledger with every approved voucher
   /ifs/_sandbox/ledger                             (GET) what hold table and ledger hold
   /infor/_sandbox/ionapi                           (GET) the .ionapi file of the Infor tenant
+  /infor/_sandbox/M3/update-ledger                 do what M3's ledger jobs still have to do
+  /infor/_sandbox/M3/ledger                        (GET) what M3's batches and ledger hold
   /_sandbox/faults                                 the next answer is lost, slow, cut, 429, ...
 """
 

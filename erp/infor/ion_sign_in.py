@@ -119,13 +119,9 @@ class SignIn:
             return document
         if response.status_code in {401, 403}:
             return {}
-        if response.status_code < 500:
-            raise Misconfigured(
-                f"{self.host} does not answer as the sign-in of Infor OS does (status {response.status_code}). Upload the "
-                ".ionapi file anew, or enter “Address for tokens”."
-            )
-        raise TemporaryFailure(
-            f"{self.host} gave no clear answer to the sign-in (status {response.status_code}). We try again by itself."
+        raise Misconfigured(
+            f"{self.host} does not answer as the sign-in of Infor OS does (status {response.status_code}). Upload the "
+            ".ionapi file anew, or enter “Address for tokens”."
         )
 
     def _refusal(self, status: int, document: Mapping[str, Any]) -> ExchangeError:

@@ -53,7 +53,7 @@ def test_every_erp_and_gusto_have_a_sandbox_and_every_sandbox_is_served():
     assert {name.partition("_")[0] for name in CONNECTORS} <= written
 
 
-def test_what_it_prints_is_enough_to_sign_in_to_both_systems():
+def test_what_it_prints_is_enough_to_sign_in():
     with running() as facts:
         gusto, d365 = facts["gusto"], facts["d365"]
         assert len(gusto["companies"]) == 2
@@ -92,6 +92,10 @@ def test_what_it_prints_is_enough_to_sign_in_to_both_systems():
             f"{d365['environment']}/data/LegalEntities", headers={"Authorization": f"Bearer {token}"}, timeout=10
         )
         assert {row["LegalEntityId"].lower() for row in answer.json()["value"]} >= {"us01", "us02"}
+        file = json.loads(facts["infor"]["ionapi"])
+        form = {"grant_type": "password", "username": file["saak"], "password": file["sask"]}
+        signed_in = requests.post(file["pu"] + file["ot"], data=form, auth=(file["ci"], file["cs"]), timeout=10)
+        assert signed_in.json()["token_type"] == "Bearer"
         assert requests.get(f"{facts['control']}/health", timeout=10).json()["systems"] == sorted(sandbox_urls.SYSTEMS)
 
 

@@ -216,6 +216,12 @@ def test_what_infor_os_refuses_is_said_in_its_words(ion, settings, sentence):
         ("status", {"status": 302, "headers": {"Location": "https://x.example"}}, Misconfigured, "status 302"),
         ("status", {"status": 200, "body": {"token_type": "Bearer"}}, TemporaryFailure, "an answer without a token"),
         ("status", {"status": 401}, Misconfigured, "Infor OS refused the sign-in"),
+        (
+            "status",
+            {"status": 400, "body": {"error": "temporarily_unavailable"}},
+            TemporaryFailure,
+            "cannot sign us in at the moment",
+        ),
         ("cut_body", {}, TemporaryFailure, "did not answer completely"),
     ],
 )

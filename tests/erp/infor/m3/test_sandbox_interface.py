@@ -118,6 +118,8 @@ def test_lines_are_in_the_order_of_their_numbers(mi):
         (("6000", "", "1.005"), {}, "WCUAM01"),
         (("6000", "", "1.00"), {"EXN1": "7"}, "WEXN103"),
         (("6000", "", "1.00"), {"SHDT": "20261201"}, "WSHDT01"),
+        (("6000", "", ""), {}, "XNU0000"),
+        (("", "", "1.00"), {}, "WAIT102"),
         (("6000", "", "2.00"), {}, "WCUAM01"),
         (("6000", "", "1.00"), {}, ""),
     ],
@@ -208,6 +210,18 @@ def test_what_is_wrong_is_stopped_only_where_the_setting_says_so(mi, rules, chec
         assert mi.vouchers() == []
         assert mi.m3.ledger_state()["jobs"][0]["errors"] == ["1: WAIT103 AIT1 NOSUCH"]
         assert mi.select("CRSTAT,CRAIT1 from FCR040 where CRDIVI = 'MIL'") == ["8;NOSUCH", "8;2110"]
+
+
+def test_a_line_that_cannot_be_read_stops_the_job_in_any_case(mi, rules):
+    rules(CHEC="0")
+    line = {"CONO": COMPANY, "DIVI": "MIL", "KEY1": KEY, "LINE": "1", "PARM": "P1" + " " * 52 + "1,00".rjust(17)}
+    mi.bulk("GLS840MI", [mi.head(INTN="PAYROLLPOS"), ("AddBatchLine", line)])
+    mi.batch("UpdBatch")
+    (job,) = mi.m3.update_ledger()
+    assert (job["state"], job["errors"]) == ("failed", ["XNU0000 CUAM"])
+    mi.m3.reset_ledger()
+    mi.bulk("GLS840MI", [mi.head(INTN="PAYROLLPOS"), *mi.lines()])
+    assert mi.batch("CtrlBatch")["errorField"] == "INTN"
 
 
 def test_what_a_voucher_holds(mi):

@@ -115,6 +115,7 @@ def test_vouchers_by_number_and_by_date(mi):
     assert [row["JSNO"] for row in mi.records("GLS200MI", "LstVoucherLines", **asked)] == ["1", "2", "3"]
     assert mi.code("GLS200MI", "LstVoucherLines", **{**asked, "VONO": "1"}) == ("XRE0103", "VONO")
     assert mi.code("GLS200MI", "LstVoucherLines", **asked, VSER="ZZ") == ("XRE0103", "VONO")
+    assert mi.code("GLS200MI", "GetVoucherHead", **{**asked, "VONO": "1"}) == ("XRE0103", "VONO")
     dates = {"FRDT": "20261113", "TODT": "20261113", "DIVI": "MIL"}
     assert len(mi.records("GLS200MI", "LstVouchersByDt", **dates)) == 3
     assert mi.records("GLS200MI", "LstVouchersByDt", **{**dates, "FRDT": "20261114", "TODT": "20261231"}) == []
