@@ -43,9 +43,10 @@ LABELS = {
 
 
 def _in_our_words(form: Any) -> None:
-    for name, field in getattr(form, "fields", {}).items():
-        field.label = LABELS.get(name, field.label)
-        field.widget.attrs.pop("placeholder", None)
+    for name in getattr(form, "fields", {}):
+        # Of the bound field: a form that was checked has made them all before.
+        form[name].label = LABELS.get(name, form[name].label)
+        form.fields[name].widget.attrs.pop("placeholder", None)
 
 
 def framed(view: View) -> View:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from audit import trail
 from connector_site import invitations
 from connector_site.second_factor import FACTORS
-from connector_site.settings_tabs import member_who_asks, page
+from connector_site.settings_tabs import given, member_who_asks, page
 from tenants.middleware import unscoped
 from tenants.models import Invitation, Membership, Role, Tenant
 from tenants.scope import tenant_scope
@@ -116,16 +116,16 @@ def invite(request: HttpRequest) -> HttpResponse:
     """Send an invitation. It is stored first and mailed outside the transaction; without mail its link is shown once."""
     me = member_who_asks(request, Role.OWNER)
     with tenant_scope(me.tenant_id):
-        form = InviteForm(me.tenant, request.POST or None)
+        form = InviteForm(me.tenant, given(request))
         if request.method != "POST" or not form.is_valid():
             return _drawn(request, form)
-        given = form.cleaned_data
+        asked = form.cleaned_data
         link = invitations.invite(
-            me.tenant, given["email"], given["roles"], may_see_pay=given["may_see_pay"], by=me.user
+            me.tenant, asked["email"], asked["roles"], may_see_pay=asked["may_see_pay"], by=me.user
         )
         if not settings.HAS_MAIL:
             return page(
-                request, "settings/invited.html", "settings_members", "Give this link", link=link, email=given["email"]
+                request, "settings/invited.html", "settings_members", "Give this link", link=link, email=asked["email"]
             ).render()
     try:
         invitations.send(link)
@@ -133,7 +133,7 @@ def invite(request: HttpRequest) -> HttpResponse:
         form.add_error(None, str(refused))
         with tenant_scope(me.tenant_id):
             return _drawn(request, form)
-    messages.success(request, f"An invitation is on its way to {given['email']}. It works once and for seven days.")
+    messages.success(request, f"An invitation is on its way to {asked['email']}. It works once and for seven days.")
     return HttpResponseRedirect(reverse("admin:settings_members"))
 
 
@@ -168,7 +168,7 @@ def _member(me: Membership, member_id: int) -> Membership:
 def change(request: HttpRequest, member_id: int) -> HttpResponse:
     me = member_who_asks(request, Role.OWNER)
     member = _member(me, member_id)
-    form = MemberForm(request.POST or None, instance=member)
+    form = MemberForm(given(request), instance=member)
     if request.method == "POST" and form.is_valid():
         member = form.save()
         trail.record(

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from audit import trail
 from connector_site import member_pages, token_pages
 from connector_site.second_factor import has_second_factor
-from connector_site.settings_tabs import WRITERS, member_who_asks, page
+from connector_site.settings_tabs import WRITERS, given, member_who_asks, page
 from connector_site.sudo import confirmed
 from tenants.models import LegalEntity, Role, Tenant
 
@@ -80,7 +80,7 @@ def general(request: HttpRequest) -> HttpResponse:
         if request.method == "POST":
             member_who_asks(request, Role.OWNER)
         return page(request, "settings/general.html", "settings", tenant=membership.tenant)
-    form = GeneralForm(request.POST or None, instance=Tenant.objects.get(pk=membership.tenant_id))
+    form = GeneralForm(given(request), instance=Tenant.objects.get(pk=membership.tenant_id))
     if request.method == "POST" and form.is_valid():
         _save(request, form)
         return HttpResponseRedirect(reverse("admin:settings"))
@@ -105,7 +105,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 def sign_in_rule(request: HttpRequest) -> HttpResponse:
     membership = member_who_asks(request, Role.OWNER)
-    form = SignInRuleForm(request.POST or None, instance=Tenant.objects.get(pk=membership.tenant_id))
+    form = SignInRuleForm(given(request), instance=Tenant.objects.get(pk=membership.tenant_id))
     if request.method == "POST" and form.is_valid():
         _save(request, form)
         return HttpResponseRedirect(reverse("admin:settings_sign_in"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
@@ -32,6 +32,11 @@ def member_who_asks(request: HttpRequest, *roles: Role) -> Membership:
     if membership is None or (roles and not membership.has_role(*roles)):
         raise PermissionDenied
     return membership
+
+
+def given(request: HttpRequest) -> QueryDict | None:
+    """What was sent, None for a page that is only opened. A form of nothing but empty boxes is sent, too."""
+    return request.POST if request.method == "POST" else None
 
 
 def page(

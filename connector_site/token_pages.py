@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from audit import trail
-from connector_site.settings_tabs import WRITERS, member_who_asks, page
+from connector_site.settings_tabs import WRITERS, given, member_who_asks, page
 from tenants.middleware import digest_of
 from tenants.models import ApiToken, Membership, Role, Scope
 
@@ -60,7 +60,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 def create(request: HttpRequest) -> HttpResponse:
     me = member_who_asks(request, *WRITERS)
-    form = TokenForm(me, request.POST or None)
+    form = TokenForm(me, given(request))
     if request.method == "POST" and form.is_valid():
         value = PREFIX + secrets.token_urlsafe(32)
         token = ApiToken.objects.create(

@@ -27,7 +27,8 @@ from tenants.secrets import sealed, unsealed
 from tests.audit.test_trail import as_owner, entries
 
 OWN = [
-    "demo", "doctor", "migrate", "provision", "replay", "rotate_keys", "run", "sandbox", "status", "sweep", "verify_audit",
+    "demo", "doctor", "migrate", "provision", "replay", "reset_second_factor", "rotate_keys", "run", "sandbox", "status", "sweep",
+    "verify_audit",
 ]  # fmt: skip
 
 
