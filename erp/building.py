@@ -15,10 +15,11 @@ from django.db.models import QuerySet
 from audit import trail, work
 from audit.exchange import Misconfigured
 from erp.connector import CONNECTORS
-from erp.journals import problem_row, reason_of, rules_by_account, setup_problem, setup_problems, trace_of
+from erp.journals import problem_row, reason_of, rules_by_account, setup_problem, setup_problems
 from erp.models import Posting, PostingLine, PostingTrace
 from erp.reference import ensure_fresh
 from erp.states import of_life, release_configuration, release_or_approve
+from erp.traces import trace_of
 from gusto.models import PayrollRun
 from gusto.payroll_run import header_of
 from gusto.tie_out import JournalPart, journal_tie_out, problems_of, row_of
@@ -121,10 +122,10 @@ def build(run_id: int) -> None:
     for index, journal in enumerate(allocation.journals):
         if journal.posting_key in given_up:
             continue
-        rows = [row for row in allocation.trace if row.journal == index]
-        found = check_journal(journal, chart, label, rules_by_account(rows)) + setup_problems(entity)
+        trace = allocation.trace.of_journal(index)
+        found = check_journal(journal, chart, label, rules_by_account(trace)) + setup_problems(entity)
         kept[journal.posting_key] = keep(
-            run, entity, version, journal, found, trace_of(rows, header), prepared_by=prepared_by,
+            run, entity, version, journal, found, trace_of(trace, header), prepared_by=prepared_by,
             reverses=kept.get(journal.reverses),
         )  # fmt: skip
     # Only now: all journals of a run are there and checked before the first of them goes on.

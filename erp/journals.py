@@ -1,24 +1,20 @@
-"""A posting's journal as it stands in the database: its lines, what speaks against it, and its trace to the people.
+"""A posting's journal as it stands in the database: its lines, and what speaks against it.
 
 What is frozen is read from here and never computed again.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Iterable
 from typing import Any
 
 from erp.connector import CONNECTORS
 from erp.models import Posting
-from mappings.allocation import TraceRow
+from mappings.allocation import Trace
 from mappings.chart import chart_of
 from mappings.checks import check_journal
-from mappings.journal import ZERO, Journal, JournalKind, JournalLine, Problem
-from mappings.payroll import LineKind, PayrollHeader, PayrollLine
+from mappings.journal import Journal, JournalKind, JournalLine, Problem
 from tenants.models import LegalEntity
-from tenants.secrets import unsealed
 
 
 def problem_row(problem: Problem) -> dict[str, Any]:
@@ -88,50 +84,11 @@ def reason_of(problems: Iterable[Problem]) -> str:
     raise ValueError(f"no reason for {sorted(found)}")
 
 
-def rules_by_account(rows: Iterable[TraceRow]) -> dict[str, set[str]]:
+def rules_by_account(trace: Trace) -> dict[str, set[str]]:
     """Which rules brought amounts to which main account, for sentences that name the rule to change."""
     found: dict[str, set[str]] = {}
-    for row in rows:
-        if row.rule:
-            found.setdefault(row.main_account, set()).add(row.rule)
+    for block in trace.blocks:
+        for source in block.sources:
+            if source.rule:
+                found.setdefault(block.main_account, set()).add(source.rule)
     return found
-
-
-def trace_of(rows: Iterable[TraceRow], header: PayrollHeader) -> bytes:
-    """The trace of one journal as JSON: per row the journal line, the payroll line and the rule between them."""
-    lines = {line.number: line for line in header.lines}
-    # Due-to and due-from have no payroll line behind them.
-    nothing = PayrollLine(number=0, kind=LineKind.IMPUTED, component="", amount=ZERO)
-    return json.dumps(
-        {
-            "payroll_uuid": header.payroll_uuid,
-            "rows": [
-                {
-                    "journal_line": row.journal_line,
-                    "main_account": row.main_account,
-                    "dimensions": [list(pair) for pair in row.dimensions],
-                    "side": row.side.value,
-                    "leg": row.leg.value,
-                    "line": row.line,
-                    "kind": lines[row.line].kind.value if row.line else "",
-                    "component": lines.get(row.line, nothing).component,
-                    "employee": lines.get(row.line, nothing).employee,
-                    "employee_code": lines.get(row.line, nothing).employee_code,
-                    "department": lines.get(row.line, nothing).department,
-                    "job": lines.get(row.line, nothing).job,
-                    "rule": row.rule,
-                    "target": row.target,
-                    "amount": str(row.amount),
-                }
-                for row in rows
-            ],
-        },
-        separators=(",", ":"),
-    ).encode()
-
-
-def trace_rows(posting: Posting) -> list[dict[str, Any]]:
-    """The opened trace of a posting, inside a scope. Holds people's pay: show it to those who may see pay, and record it."""
-    document = json.loads(zlib.decompress(unsealed(posting.trace.sealed)))
-    rows: list[dict[str, Any]] = document["rows"]
-    return rows

@@ -7,19 +7,19 @@ posted from its own document.
 
 from __future__ import annotations
 
-import json
 from datetime import date, timedelta
 
 from django.utils import timezone
 
 from audit import trail, work
 from erp.building import keep
-from erp.journals import journal_of, problems_of_journal, trace_rows
+from erp.journals import journal_of, problems_of_journal
 from erp.models import Posting
 from erp.states import NotAllowed, give_up, of_life, release_or_approve
+from erp.traces import contra_trace_of
 from gusto.models import PayrollRun
 from mappings.chart import chart_of
-from mappings.journal import Journal, JournalKind, Problem, posting_key, reversed_journal
+from mappings.journal import JournalKind, Problem, posting_key, reversed_journal
 from tenants.scope import tenant_scope
 
 #: How long to wait for a journal that is just being sent before looking again whether it can be undone.
@@ -117,7 +117,7 @@ def reverse(posting: Posting, by: str, reason: str) -> Posting:
     )
     problems = problems_of_journal(probe, contra) + _date_problem(day, posting)
     made = keep(
-        run, posting.legal_entity, posting.mapping_table, contra, problems, _contra_trace(posting, contra),
+        run, posting.legal_entity, posting.mapping_table, contra, problems, contra_trace_of(posting),
         prepared_by=sorted({*run.prepared_by, by} - {""}), reverses=posting, reason=reason,
     )  # fmt: skip
     if not problems:
@@ -145,16 +145,6 @@ def _date_problem(day: date | None, posting: Posting) -> list[Problem]:
             page="reference",
         )
     ]
-
-
-def _contra_trace(posting: Posting, contra: Journal) -> bytes:
-    """The trace of the original with every amount turned."""
-    rows = [{**row, "leg": "contra", "amount": _negated(row["amount"])} for row in trace_rows(posting)]
-    return json.dumps({"reverses": contra.reverses, "rows": rows}, separators=(",", ":")).encode()
-
-
-def _negated(amount: str) -> str:
-    return amount[1:] if amount.startswith("-") else f"-{amount}"
 
 
 def _wait_for_reversal_payroll(run: PayrollRun) -> None:

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from erp.journals import trace_rows
 from erp.models import Posting, PostingLine
+from erp.traces import trace_rows
 from gusto.models import Employee
 from mappings.journal import ZERO
 from mappings.models import MappingRule
@@ -120,10 +120,8 @@ def people_behind(posting: Posting, number: int) -> list[Person]:
 def _rows_of(posting: Posting, line: PostingLine) -> Iterator[tuple[dict[str, Any], Decimal]]:
     """(row of the trace, what it adds to the side of the line)."""
     side = Side.DEBIT.value if line.debit else Side.CREDIT.value
-    for row in trace_rows(posting):
-        if row["journal_line"] == line.number:
-            amount = Decimal(row["amount"])
-            yield row, amount if row["side"] == side else -amount
+    for row in trace_rows(posting, line.number):
+        yield row, row["amount"] if row["side"] == side else -row["amount"]
 
 
 def _criteria(rule: MappingRule | None) -> str:

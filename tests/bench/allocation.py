@@ -22,7 +22,7 @@ from typing import Any
 from django.utils import timezone
 
 from erp.building import keep
-from erp.journals import trace_of
+from erp.traces import trace_of
 from gusto.models import PayrollRun
 from gusto.payroll_lines import read_document
 from mappings.allocation import Allocation, allocate

@@ -140,7 +140,7 @@ class Books:
                 state=PayrollRun.State.READ, announced_at=timezone.now(), read_at=timezone.now(),
                 check_date=POSTING_DATE,
             )  # fmt: skip
-            posting = keep(payroll_run, self.entity, self.table, journal, [], b'{"rows":[]}', prepared_by=[])
+            posting = keep(payroll_run, self.entity, self.table, journal, [], b"{}", prepared_by=[])
             with self.server.log_lock:
                 self.server.log.clear()
             set_approved(posting, "")

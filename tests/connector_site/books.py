@@ -156,15 +156,17 @@ def _fill(tenant: Tenant, mark: str, posting_values: dict[str, Any]) -> Books:
         )
         for number, (account, center, debit, credit, text) in enumerate(LINES, 1)
     )  # fmt: skip
-    rows = [
-        {
-            "journal_line": line, "main_account": "6000", "dimensions": [], "side": "debit", "leg": "natural", "line": 1,
-            "kind": "earning", "component": component, "employee": f"{low}-{who}", "employee_code": f"E-{who}",
-            "department": f"{mark} Production", "job": "", "rule": f"{mark}-{rule}", "target": 1, "amount": amount,
-        }
-        for line, component, who, amount, rule in TRACE
-    ]  # fmt: skip
-    PostingTrace.objects.create(posting=posting, sealed=sealed(zlib.compress(json.dumps({"rows": rows}).encode())))
+    trace = {
+        "lines": {
+            str(number): ["earning", component, f"{low}-{who}", f"E-{who}", f"{mark} Production", ""]
+            for number, (_, component, who, _, _) in enumerate(TRACE, 1)
+        },
+        "blocks": [
+            [line, "6000", [], "debit", [["natural", f"{mark}-{rule}", 1, {str(number): int(Decimal(amount) * 100)}]]]
+            for number, (line, _, _, amount, rule) in enumerate(TRACE, 1)
+        ],
+    }
+    PostingTrace.objects.create(posting=posting, sealed=sealed(zlib.compress(json.dumps(trace).encode())))
     Employee.objects.bulk_create(
         Employee(
             legal_entity=entity, employee_uuid=f"{low}-{who}", sealed_name=f"{who.capitalize()} of {mark}", read_at=now
