@@ -15,6 +15,17 @@ from erp.infor.m3.tables import INFORMATION, Select, read_columns, select
 #: How many divisions a sentence names before a legal entity has chosen one.
 DIVISIONS_SHOWN = 20
 
+#: What to do where a question of a line is refused, behind M3's own words.
+ADVICE = {
+    "Service user": "Map the service account to a user of M3, and give it the rights of the docs page.",
+    "Division": "Give the service user the right to MNS100MI.",
+    "Ledger settings": "Give the service user the right to CRS750MI.",
+    "Interface": "Give the service user the right to MRS001MI.",
+    "General ledger": "Give the service user the right to EXPORTMI: without it a journal cannot be found again, and nothing is "
+    "sent.",
+    "Dimensions": "Give the service user the right to MRS001MI.",
+}
+
 #: GL information that no journal has.
 NO_POSTING_KEY = "TESTCONNECTION"
 
@@ -45,7 +56,7 @@ def _line(name: str, ask: Callable[[], tuple[bool, str]]) -> CheckResult:
     try:
         is_passed, sentence = ask()
     except ExchangeError as error:
-        return CheckResult(name, False, error.sentence)
+        return CheckResult(name, False, f"{error.sentence} {ADVICE[name]}")
     return CheckResult(name, is_passed, sentence)
 
 
