@@ -1,5 +1,6 @@
-"""The whole way in one process: a Gusto and a Dynamics sandbox over real HTTP, a web server of ours that really receives
-the webhooks, and workers that a test lets run. Tests play faults of the world and look at the far ledger.
+"""The whole way in one process: a Gusto and a Dynamics sandbox over real HTTP, Infor's where a test asks for it, a web server
+of ours that really receives the webhooks, and workers that a test lets run. Tests play faults of the world and look at the
+far ledger.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -28,7 +30,9 @@ from django.db import connection
 from audit import work
 from audit.sandbox import Fault, Sandbox, Store
 from erp import reference
+from erp.connector import CONNECTORS
 from erp.d365.sandbox import D365Sandbox
+from erp.infor.sandbox import InforSandbox
 from erp.models import Posting, ReferenceSnapshot
 from gusto import oauth
 from gusto.models import GustoApplication, PayrollRun, WebhookSubscription
@@ -107,21 +111,41 @@ class World:
     gusto: GustoSandbox
     d365: D365Sandbox
     public_url: str
+    folder: Path
     entities: dict[str, LegalEntity] = field(default_factory=dict)
+
+    @cached_property
+    def infor(self) -> InforSandbox:
+        """Infor's gateway with its suites, served beside the others from the first use on."""
+        system = InforSandbox(Store(self.folder / "infor.sqlite"))
+        system.faults = self.server.faults
+        self.server.systems["infor"] = system
+        system.started(f"{self.server.address}/infor")
+        return system
+
+    def connection(self, system: str) -> Connection:
+        """The tenant's connection to a far ledger, inside a scope; made at the first use."""
+        found: Connection | None = Connection.objects.filter(system=system).first()
+        if found is None:
+            found = Connection(system=system, name={"d365": "Dynamics 365"}.get(system, CONNECTORS[system][0]))
+            found.set_fields(self._fields_of(system))
+            found.save()
+        return found
+
+    def _fields_of(self, system: str) -> dict[str, str]:
+        if system == "infor_fsm":
+            return {"ionapi": self.infor.ionapi(), "enterprise_group": "1"}
+        facts = self.d365.facts()
+        known = ("environment", "authority", "directory_id", "client_id", "client_secret")
+        return {**{key: facts[key] for key in known}, "journal_name": "PAYROLL"}
 
     def entity(
         self, name: str = "Harbor Foods", *, approval: str = "automatic", company_code: str = "us01", company: int = 0,
-        is_mapped: bool = True, is_in_file_mode: bool = False,
+        is_mapped: bool = True, is_in_file_mode: bool = False, system: str = "d365",
     ) -> LegalEntity:  # fmt: skip
-        """A legal entity that is connected to a Gusto company (not in file mode) and to Dynamics, with an approved mapping."""
-        facts = self.d365.facts()
+        """A legal entity that is connected to a Gusto company (not in file mode) and to an ERP, with an approved mapping."""
         with tenant_scope(self.tenant.id):
-            erp = Connection.objects.filter(system="d365").first()
-            if erp is None:
-                erp = Connection(system="d365", name="Dynamics 365")
-                known = ("environment", "authority", "directory_id", "client_id", "client_secret")
-                erp.set_fields({**{key: facts[key] for key in known}, "journal_name": "PAYROLL"})
-                erp.save()
+            erp = self.connection(system)
             entity = LegalEntity.objects.create(
                 name=name, erp_connection=erp, company_code=company_code, approval=approval
             )
@@ -161,11 +185,11 @@ class World:
     def map(
         self, entity: LegalEntity, *, without: tuple[str, ...] = (), valid_from: date = date(2025, 1, 1), version: int = 1,
         changed: dict[str, str] | None = None, by: str = "bob", company_codes: dict[str, str] | None = None,
-        accruals: dict[str, str] | None = None, **policy: Any,
+        accruals: dict[str, str] | None = None, jobs: dict[str, str] | None = None, job_dimension: str = "", **policy: Any,
     ) -> MappingTable:  # fmt: skip
         """An approved version; `without` leaves kinds out, `changed` replaces main accounts, `company_codes` sends the wages
         of departments to company codes of their own (credits follow the wages). `accruals` gives the credits of a kind an
-        accrual account; `policy` are fields of the version.
+        accrual account; `jobs` gives wages a value of `job_dimension` by job title. `policy` are fields of the version.
         """
         with tenant_scope(self.tenant.id):
             table = MappingTable.objects.create(
@@ -179,7 +203,7 @@ class World:
                     component=component,
                     side=side,
                     main_account=(changed or {}).get(account, account),
-                    dimensions=dimensions,
+                    dimensions=f"{dimensions};{job_dimension}=@job" if jobs and kind == "earning" else dimensions,
                     company_code="@department" if company_codes and kind == "earning" else "",
                     accrual_account=(accruals or {}).get(kind, "") if side == "credit" else "",
                 )
@@ -199,6 +223,12 @@ class World:
                     target_value=code,
                 )
                 for department, code in (company_codes or {}).items()
+            )  # fmt: skip
+            Crosswalk.objects.bulk_create(
+                Crosswalk(
+                    mapping_table=table, source_kind="job", source_value=job, target=job_dimension, target_value=value
+                )
+                for job, value in (jobs or {}).items()
             )  # fmt: skip
             MappingTable.objects.filter(pk=table.pk).update(state=MappingTable.State.APPROVED, approved_by="dana")
             table.refresh_from_db()
@@ -359,7 +389,7 @@ def make_world(folder: Path, tenant: Tenant, public_url: str, **gusto_options: A
         client_id=facts["client_id"], client_secret=facts["client_secret"], api_url=facts["address"],
         authorize_url=facts["authorize_url"], token_url=facts["token_url"],
     )  # fmt: skip
-    world = World(tenant, server, gusto, d365, public_url)
+    world = World(tenant, server, gusto, d365, public_url, folder)
     work.enqueue("gusto.subscribe", tenant_id=None)
     deadline = time.monotonic() + 15
     while not _is_subscribed() and time.monotonic() < deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from erp.infor.fsm.journal import description
 from tenants.credentials import declaration, problems_of
 from tests.erp.infor.fsm.conftest import DEFAULTS, Fsm, payroll
 
+DOCS = Path(__file__).resolve().parents[4] / "docs" / "connect-infor-fsm.md"
 FILE = json.dumps(
     {
         "ti": "ACME_TST", "cn": "ml-connector", "ci": "ACME_TST~x", "cs": "y", "iu": "https://mingle-ionapi.eu1.inforcloudsuite.com",
@@ -94,3 +96,9 @@ def test_no_secret_of_the_file_is_in_a_sentence(fsm: Fsm) -> None:
     assert not line.is_passed
     for name in ("cs", "sask", "saak", "ci"):
         assert file[name] not in line.sentence
+
+
+def test_every_field_is_explained() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for field in FsmConnector.credential_fields:
+        assert field.label in text, field.label
