@@ -34,7 +34,7 @@ from mappings.forms import CRITERIA, CrosswalkForm, MappingRuleForm
 from mappings.models import Crosswalk, DimensionValue, FiscalPeriod, MainAccount, MappingRule, MappingTable, SourceCode
 from mappings.money_rows import Names
 from mappings.payroll import Side
-from mappings.place import APPROVERS, EDITORS, Place, before, place_of, standing, tabs
+from mappings.place import APPROVERS, EDITORS, Place, before, crumbs_of, place_of, standing
 from mappings.preview import lines_of_run
 from mappings.resources import CrosswalkResource, MappingRuleResource, PreviewRow
 from mappings.sheet_admin import SheetAdmin, changes_of, locked_draft
@@ -73,7 +73,6 @@ class MappingTableAdmin(RoleAdmin):
 
     list_display = (
         "version_shown",
-        "legal_entity",
         "valid_from_shown",
         "state_shown",
         "rules_shown",
@@ -217,7 +216,9 @@ class MappingTableAdmin(RoleAdmin):
         place = place_of(request, "versions", wanted)
         if place is not None and wanted is None:
             return HttpResponseRedirect(f"{request.path}?{_with(request, legal_entity__id__exact=place.entity.pk)}")
-        response: HttpResponse = super().changelist_view(request, {**tabs(place), **(extra_context or {})})
+        response: HttpResponse = super().changelist_view(
+            request, {**crumbs_of(place, "Versions"), **(extra_context or {})}
+        )
         return response
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -247,13 +248,13 @@ class MappingTableAdmin(RoleAdmin):
             )
             more = {
                 "title": f"{table} of {table.legal_entity}",
+                **crumbs_of(place, str(table)),
                 "table": table,
                 "problems": [problem for problem in found if problem.kind not in ("own_work", "not_submitted")],
                 "own_work": [problem.sentence for problem in found if problem.kind == "own_work"],
                 "may_approve": has_role(request, APPROVERS),
                 "may_edit": has_role(request, EDITORS),
                 "is_draft": is_draft,
-                **tabs(place),
             }
         response: HttpResponse = super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
         return response

@@ -177,6 +177,7 @@ class _Lines:
         choose = f"{reverse('admin:mappings_crosswalk_add')}?{urlencode(query)}" if self.place.is_draft else ""
         return {
             "gap": gap,
+            "target": _target_words(gap.target),
             "name": gap.source_value or "Employees without a row",
             "rules": [self.rule(name) for name in gap.rules],
             "amount": self.amount(gap.sum),

@@ -58,7 +58,7 @@ def _files(page: RoleAdmin, request: HttpRequest, entity_id: int) -> HttpRespons
     _place(request, entity_id)
     return draw(
         page, request, "mappings/files.html", "Import and export", mapping_columns=MAPPING_COLUMNS,
-        optional_columns=MAPPING_COLUMNS_OPTIONAL, crosswalk_columns=CROSSWALK_COLUMNS, rows_max=ROWS_MAX,
+        optional_columns=MAPPING_COLUMNS_OPTIONAL, crosswalk_columns=CROSSWALK_COLUMNS, rows_max=f"{ROWS_MAX:,}",
     )  # fmt: skip
 
 

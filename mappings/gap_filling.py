@@ -109,14 +109,21 @@ def _precedents(place: Place, gaps: Collection[Gap]) -> list[Precedent]:
 
 
 def _known_values(place: Place) -> list[tuple[str, str, str, str, str]]:
+    """Crosswalk rows of other approved versions, the newest first, with where each stands."""
     rows = (
         Crosswalk.objects.filter(mapping_table__state=MappingTable.State.APPROVED)
         .exclude(mapping_table_id=place.version.pk if place.version else None)
         .exclude(source_kind="employee")
         .order_by("-mapping_table__valid_from", "-mapping_table__version")
-        .values_list(*CROSSWALK_FIELDS, "mapping_table__legal_entity__company_code")
-    )
-    return [(*cells, f"company code {code}") for *cells, code in rows]
+        .values_list(
+            *CROSSWALK_FIELDS, "mapping_table__legal_entity_id", "mapping_table__legal_entity__company_code",
+            "mapping_table__version",
+        )
+    )  # fmt: skip
+    return [
+        (*cells, f"version {version}" if entity_id == place.entity.pk else f"company code {code}")
+        for *cells, entity_id, code, version in rows
+    ]
 
 
 # Filling

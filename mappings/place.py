@@ -10,7 +10,6 @@ import enum
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest
@@ -94,6 +93,11 @@ class Place:
         """Other legal entities with the address of the same tab."""
         return [(entity, address(self.tab, entity.pk, None)) for entity in self.entities if entity.pk != self.entity.pk]
 
+    @property
+    def tabs(self) -> list[tuple[str, str, bool]]:
+        """Words and address of each tab, and whether it is open."""
+        return [(words, self.link(tab), tab == self.tab) for tab, words in TABS]
+
     def link(self, tab: str) -> str:
         return address(tab, self.entity.pk, self.version.pk if self.version else None)
 
@@ -109,6 +113,11 @@ def address(tab: str, entity_id: int, version_id: int | None) -> str:
         return f"{reverse('admin:mappings_mappingtable_changelist')}?{urlencode(query)}"
     page = reverse(f"admin:mappings_{tab}", args=[entity_id])
     return f"{page}?{urlencode({'version': version_id})}" if version_id else page
+
+
+def crumbs_of(place: Place | None, title: str) -> dict[str, list[tuple[str, str]]]:
+    """The way to a mapping page, for its template."""
+    return {"crumbs": [("Mapping", address("coverage", place.entity.pk, None) if place else ""), (title, "")]}
 
 
 def place_of(request: HttpRequest, tab: str, entity_id: object = None, version_id: object = None) -> Place | None:
@@ -149,18 +158,6 @@ def place_of(request: HttpRequest, tab: str, entity_id: object = None, version_i
     )
     request.mapping_place = place  # type: ignore[attr-defined]
     return place
-
-
-def tabs(place: Place | None) -> dict[str, Any]:
-    """What a mapping page gives its template besides its own: the tabs, for unfold's `tab_list`."""
-    if place is None:
-        return {}
-    items = [
-        {"title": words, "link": place.link(tab), "active": tab == place.tab, "has_permission": True}
-        for tab, words in TABS
-    ]
-    models = ["mappings.mappingtable", "mappings.mappingrule", "mappings.crosswalk"]
-    return {"tab_list": [{"page": "mapping", "models": models, "items": items}]}
 
 
 # Versions of one legal entity

@@ -46,7 +46,12 @@ def _changes(before: Mapping[Key, Mapping[str, str]], after: Mapping[Key, Mappin
         if old == new:
             continue
         cells = new or old or {}
-        names = [name for name in cells if name not in _NAMES]
+        # The whole amount goes without saying where a row is new or gone.
+        names = [
+            name
+            for name in cells
+            if name not in _NAMES and ((old and new) or (name, cells[name]) != ("percent", "100"))
+        ]
         told = tuple(
             (name, (old or {}).get(name, ""), (new or {}).get(name, ""))
             for name in names

@@ -30,7 +30,7 @@ from mappings.forms import SealedFile, SheetConfirmForm, SheetImportForm
 from mappings.models import MappingTable
 from mappings.money_rows import MoneyTable, Names, money_table
 from mappings.pay_privacy import Sum
-from mappings.place import EDITORS, Place, address, place_of, serving, tabs
+from mappings.place import EDITORS, TABS, Place, address, crumbs_of, place_of, serving
 from mappings.preview import lines_of_run
 from mappings.resources import PreviewResult, PreviewRow
 from mappings.sheets import CsvSheet, ExcelSheet, Unreadable, csv_text
@@ -90,7 +90,8 @@ class SheetAdmin(ImportExportModelAdmin, RoleAdmin):
             return HttpResponseRedirect(f"{request.path}?{asked.urlencode()}")
         request.GET = asked  # type: ignore[assignment]
         if place is not None:
-            extra_context = {**self.list_context(request, place), **tabs(place), **(extra_context or {})}
+            words = dict(TABS)[self.tab]
+            extra_context = {**self.list_context(request, place), **crumbs_of(place, words), **(extra_context or {})}
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response
 
@@ -212,8 +213,7 @@ class SheetAdmin(ImportExportModelAdmin, RoleAdmin):
         resource = self.get_import_resource_classes(request)[0]
         context.update(
             opts=None, model_opts=self.opts, file=resource.file, columns=resource.columns, no_actions=True, place=place,
-            crumbs=[("Mapping", place.link("coverage") if place else ""), (f"Import {resource.file}", "")],
-            title=f"Import {resource.file}", **tabs(place),
+            title=f"Import {resource.file}", **crumbs_of(place, f"Import {resource.file}"),
         )  # fmt: skip
         result: PreviewResult | None = context.get("result")
         if result is not None and place is not None:
@@ -329,7 +329,7 @@ class SheetAdmin(ImportExportModelAdmin, RoleAdmin):
             resource = self.get_import_resource_classes(request)[0]
             response.context_data |= {
                 "opts": None, "model_opts": self.opts, "place": place, "no_actions": True, "file": resource.file,
-                "title": f"Import {resource.file}", **tabs(place),
+                "title": f"Import {resource.file}",
             }  # fmt: skip
         return response
 

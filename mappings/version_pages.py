@@ -27,7 +27,7 @@ from mappings.forms import CopyForm
 from mappings.journal import Problem
 from mappings.models import MappingTable
 from mappings.money_rows import money_table
-from mappings.place import APPROVERS, EDITORS, Place, before, place_of, tabs
+from mappings.place import APPROVERS, EDITORS, Place, before, crumbs_of, place_of
 from mappings.resources import CrosswalkResource, MappingRuleResource
 from mappings.row_changes import row_changes
 from mappings.sheets import CsvSheet, ExcelSheet
@@ -73,14 +73,12 @@ def urls(page: RoleAdmin) -> list[URLPattern]:
 def draw(page: RoleAdmin, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
     """A mapping page below the head of its place."""
     place: Place | None = getattr(request, "mapping_place", None)
-    crumbs = [("Mapping", reverse("admin:mappings_coverage", args=[place.entity.pk]) if place else ""), (title, "")]
     whole = {
         **page.admin_site.each_context(request),
         "title": title,
         "opts": None,
-        "crumbs": crumbs,
         "place": place,
-        **tabs(place),
+        **crumbs_of(place, title),
     }
     return TemplateResponse(request, template, {**whole, **context})
 
