@@ -54,6 +54,8 @@ play (POST with curl; every address is below the one printed):
   /infor/_sandbox/ionapi                           (GET) the .ionapi file of the Infor tenant
   /infor/_sandbox/M3/update-ledger                 do what M3's ledger jobs still have to do
   /infor/_sandbox/M3/ledger                        (GET) what M3's batches and ledger hold
+  /infor/_sandbox/FSM/post-journals                release and post every journal that FSM has made
+  /infor/_sandbox/FSM/ledger                       (GET) what FSM's journals and run groups hold
   /_sandbox/faults                                 the next answer is lost, slow, cut, 429, ...
 """
 

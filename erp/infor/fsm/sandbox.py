@@ -48,6 +48,7 @@ class FsmSuite(Suite):
     def __init__(self, store: Store, *, seed: int, today: date, settings: Mapping[str, Any]) -> None:
         super().__init__(store, seed=seed, today=today, settings=settings)
         self.books = Books(store)
+        self._page = ""
         self.settings = FsmSettings().changed({**(store.get("FSM", "settings") or {}), **settings})
         with store.transaction():
             store.put("FSM", "settings", self.settings.as_dict())
@@ -61,6 +62,9 @@ class FsmSuite(Suite):
         add_control_routes(self)
 
     # Serving
+
+    def started(self, base_url: str) -> None:
+        self._page = f"{base_url.rsplit('/', 2)[0]}/_sandbox/{self.name}/"
 
     def fault_path(self, request: Request) -> str:
         if request.path == INTERFACE and request.parameter("PrmEditOnly") == "true":
@@ -135,6 +139,7 @@ class FsmSuite(Suite):
             "enterprise_group": "1",
             "company_codes": [row["AccountingEntity"] for row in self.books.set_up("AccountingEntity")],
             "journal_code": "PR",
+            "page": self._page,
         }
 
     def reset_ledger(self) -> None:

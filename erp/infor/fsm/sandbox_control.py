@@ -11,6 +11,7 @@ JSON; a mistake in one answers 422 with a sentence.
     GET    facts, settings    POST settings {name: value}
     POST   records            {class, key, ...}     change a record of the set-up, or create it with "new": true
     DELETE records            {class, key}
+    GET    (nothing behind the slash)               a page, with a button that posts
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from audit.sandbox import controlled
+from audit.sandbox import Answer, Request, controlled
+from erp.infor.fsm.sandbox_page import page
 from erp.infor.fsm.sandbox_schema import classes
 
 if TYPE_CHECKING:
@@ -55,6 +57,13 @@ def add_control_routes(suite: FsmSuite) -> None:
     ]
     for method, pattern, control in table:
         suite.route(method, pattern, functools.partial(controlled, control))
+
+    def post(request: Request) -> Answer:
+        suite.post_journals()
+        return Answer(303, None, {"Location": f"{request.base_url}/"})
+
+    suite.route("POST", "/_sandbox/post-button", post)
+    suite.route("GET", "/_sandbox/", lambda request: Answer(200, page(suite.ledger_state(), request.base_url)))
 
 
 def _class_of(body: Body) -> str:

@@ -388,3 +388,20 @@ def test_a_person_in_fsm_can_be_played_by_control_addresses(own_fsm: Fsm) -> Non
     assert control(fsm, "GET", "settings").json()["duplicates"] == "accepted"
     assert fsm.state() == {"journals": [], "staged": {}, "results": []}
     assert control(fsm, "GET", "facts").json()["company_codes"] == ["100", "200", "300"]
+
+
+def test_journals_and_run_groups_can_be_looked_at_and_posted(fsm: Fsm) -> None:
+    address = fsm.suite.facts()["page"]
+    assert "No journals yet." in requests.get(address, timeout=10).text
+    stage(fsm, row(1, Description="<b>Wages</b>"), row(2, TransactionAmount="-10.5"))
+    run(fsm)
+    stage(fsm, row(1, **{GROUP: "run2"}, AccountCode="<9999>"))
+    run(fsm, PrmRunGroup="run2")
+    text = requests.get(address, timeout=10).text
+    assert "run group RUN1" in text
+    assert "not posted" in text
+    assert "&lt;b&gt;Wages&lt;/b&gt;" in text
+    assert "<td>Sum of 2 lines</td>" in text.replace(' colspan="7"', "")
+    assert "Account &lt;9999&gt; does not exist" in text
+    assert "not posted" not in requests.post(f"{address}post-button", timeout=10).text
+    assert [each["is_posted"] for each in fsm.journals()] == [True]
