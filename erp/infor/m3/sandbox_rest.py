@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 from audit.sandbox import Answer, Refused, Request
 from erp.infor.m3.sandbox_call import Context, MiCall, Program, Row
-from erp.infor.m3.sandbox_messages import Nok
+from erp.infor.m3.sandbox_messages import Nok, not_found
 from erp.infor.m3.sandbox_settings import M3Settings
 from erp.infor.m3.sandbox_transactions import (
     DefinitionError,
@@ -293,7 +293,9 @@ class Rest:
                 raise Nok("CPF9898", "RETT", "The list broke off")
             if most and number > most:
                 break
-            outcome.records.append(shaped_row(call.transaction, row, columns, asked))
+            outcome.records.append(shaped_row(call, row, columns, asked))
+        if not outcome.records and settings.empty_list == "error" and call.transaction.name.startswith("Lst"):
+            raise not_found(next(iter(call.record), ""))
 
     def _take_time(self, count: int, settings: M3Settings) -> bool:
         """Whether it took longer than the gateway waits."""
@@ -359,14 +361,14 @@ def maximum(asked: Asked, settings: M3Settings) -> int:
     return min(most or ceiling, ceiling) if ceiling else most
 
 
-def shaped_row(transaction: Transaction, row: Row, columns: list[str], asked: Asked) -> Row:
+def shaped_row(call: MiCall, row: Row, columns: list[str], asked: Asked) -> Row:
     """As it travels: all outputs or those wanted, blanks as M3 shows them, padded where nobody asked for trimming."""
     excludes_empty = asked.is_on("excludeEmptyValues", default=False)
     trims = asked.is_on("rightTrim", default=True)
     found = {}
-    for name in columns or transaction.outputs:
-        output = transaction.outputs[name]
-        value = row.get(name) or output.blank
+    for name in columns or call.transaction.outputs:
+        output = call.transaction.outputs[name]
+        value = row.get(name) or ("" if output.kind == "A" else call.context.settings.numeric_blank)
         if excludes_empty and not value:
             continue
         found[name] = value if trims or output.kind != "A" else f"{value:<{output.length}}"

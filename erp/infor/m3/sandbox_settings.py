@@ -15,6 +15,8 @@ class M3Settings(CheckedSettings):
         "language": ("GB", "DE"),
         "decimal_mark": (".", ","),
         "maxrecs_from": ("both", "query", "body", "nowhere"),
+        "empty_list": ("records", "error"),
+        "numeric_blank": ("0", ""),
         "error_transport": ("result", "top"),
         "definition_errors": ("terminate", "result"),
         "message_form": ("padded", "with_code", "bare_code"),
@@ -50,6 +52,11 @@ class M3Settings(CheckedSettings):
     """Where the number is read: in the query (maxrecs), in the body (maxReturnedRecords), in both or nowhere."""
     lists_start_at_key: bool = True
     """A key given to a list is where it begins; else what it must equal."""
+
+    empty_list: str = "records"
+    """A list (Lst...) of nothing: no records, or XRE0103; both are seen."""
+    numeric_blank: str = "0"
+    """A number or a date without a value; both are seen."""
 
     # Errors
     error_transport: str = "result"

@@ -32,11 +32,6 @@ class Field:
     length: int
     is_required: bool
 
-    @property
-    def blank(self) -> str:
-        """What an output without a value shows: numbers and dates 0, texts nothing."""
-        return "" if self.kind == "A" else "0"
-
 
 @dataclass(frozen=True, slots=True)
 class Transaction:

@@ -178,6 +178,19 @@ def test_blanks_are_shown_left_out_or_padded(mi):
     assert row["AITM"] == "6000      "
 
 
+def test_a_blank_number_is_a_zero_or_nothing(mi):
+    mi.m3.change_settings(numeric_blank="")
+    (row,) = mi.records("CRS630MI", "GetAccountID", AITP="1", AITM="6000")
+    assert (row["VTCD"], row["LCCD"]) == ("", "0")
+
+
+def test_a_list_of_nothing_is_no_records_or_an_error(mi):
+    asked = {"AITP": "7", "DIVI": "MIL"}
+    assert mi.records("CRS630MI", "LstAccountID", **asked) == []
+    mi.m3.change_settings(empty_list="error")
+    assert mi.code("CRS630MI", "LstAccountID", **asked) == ("XRE0103", "AITP")
+
+
 def test_parameters_are_echoed_where_asked_for(mi):
     answer = mi.get("CRS630MI", "GetAccountID", AITP="1", AITM="6000", extendedresult="true")
     assert answer.json()["results"][0]["parameters"] == {"AITP": "1", "AITM": "6000"}
