@@ -100,8 +100,8 @@ class Demo:
     def _meet_the_sandbox(self) -> None:
         self._wait(lambda: self._sandbox_output.read_text().endswith("\n"), "the sandbox", 60)
         self.facts = json.loads(self._sandbox_output.read_text().splitlines()[0])
-        names = " and ".join(f"a {ledger.name}" for ledger in LEDGERS.values())
-        self._say(f"The sandbox serves a Gusto, {names} at {self.facts['address']}.")
+        names = ", ".join(ledger.name for ledger in LEDGERS.values())
+        self._say(f"The sandbox stands in for Gusto, {names} at {self.facts['address']}.")
         for system, ledger in LEDGERS.items():
             if ledger.settings:
                 self._control("POST", self._sandbox_of(system, "settings"), ledger.settings)
@@ -178,12 +178,14 @@ class Demo:
         """An ERP posts nothing at our word: its people and jobs do, here by the sandbox's control addresses."""
         self._wait(self._are_in(Posting.State.ENTERED, Posting.State.POSTED), "the journals in the ERPs", 120)
         for system, ledger in LEDGERS.items():
-            self._control("POST", self._sandbox_of(system, ledger.post_address))
+            if ledger.post_address:
+                self._control("POST", self._sandbox_of(system, ledger.post_address))
             self._say(ledger.post_sentence)
         self._wait(self._are_in(Posting.State.POSTED), "the posted journals", 60)
         if not self.is_once:
             for system, ledger in LEDGERS.items():
-                self._control("POST", self._sandbox_of(system, "settings"), {ledger.timer: POST_EVERY_SECONDS})
+                if ledger.timer:
+                    self._control("POST", self._sandbox_of(system, "settings"), {ledger.timer: POST_EVERY_SECONDS})
 
     def _verify(self) -> None:
         """Ask the ledgers themselves: every journal once and whole. And the tie-out, and the audit chain."""
@@ -239,7 +241,7 @@ class Demo:
         lines += ["", f"Console   {self.console}/"]
         lines += [f"  {user:<8} {self._passwords[user]}   {role}" for user, role in PEOPLE.items()]
         lines += [f"Sandbox   {self.facts['gusto']['address']}/"]
-        lines += [f"          {self._sandbox(system)['page']}   {ledger.name}" for system, ledger in LEDGERS.items()]
+        lines += [f"          {self.facts['address']}/{ledger.page}   {ledger.name}" for ledger in LEDGERS.values()]
         return lines
 
     # --- small parts ------------------------------------------------------------------------------------------------
@@ -268,20 +270,15 @@ class Demo:
             company["uuid"]: next(row for row in company["payrolls"] if not row["processed"]) for company in companies
         }
 
-    def _sandbox(self, system: str) -> dict[str, Any]:
-        """What the sandbox of an ERP says of itself."""
-        found: dict[str, Any] = self.facts[system]
-        return found
-
     def _sandbox_of(self, system: str, control: str) -> str:
-        return f"{self._sandbox(system)['address']}/_sandbox/{control}"
+        return f"{self.facts['address']}/{LEDGERS[system].control}/{control}"
 
     def _served(self) -> dict[str, str]:
-        """What an installation needs to know of the sandboxes, each named after its system: d365_client_id."""
+        """What an installation needs to know of the sandboxes, each named after its sandbox: d365_client_id."""
         return {
-            f"{system}_{name}": value
-            for system in ("gusto", *LEDGERS)
-            for name, value in self._sandbox(system).items()
+            f"{sandbox}_{name}": value
+            for sandbox in ("gusto", *(ledger.sandbox for ledger in LEDGERS.values()))
+            for name, value in self.facts[sandbox].items()
             if isinstance(value, str)
         }
 

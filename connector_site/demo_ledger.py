@@ -49,10 +49,16 @@ class FarLedger(ABC):
     """One ERP's books. `facts` are those of its reference data: how its account strings are to be read."""
 
     name: ClassVar[str]
-    post_address: ClassVar[str]
-    """Below the sandbox of this ERP: what posts everything that was entered."""
+    sandbox: ClassVar[str]
+    """What its sandbox is called among the facts that are printed at the start."""
+    control: ClassVar[str]
+    """Control address of its sandbox, below the server's."""
+    page: ClassVar[str]
+    """A page that shows its books to people, below the server's."""
+    post_address: ClassVar[str] = ""
+    """Below `control`: what posts everything that was entered. Empty = the ERP posts by itself."""
     post_sentence: ClassVar[str]
-    timer: ClassVar[str]
+    timer: ClassVar[str] = ""
     """The sandbox's setting after how many seconds that happens by itself."""
     settings: ClassVar[Mapping[str, Any]] = {}
     """How the sandbox is set up before the story begins."""
@@ -64,6 +70,7 @@ class FarLedger(ABC):
 
 class DynamicsLedger(FarLedger):
     name = "Dynamics 365"
+    sandbox, control, page = "d365", "d365/_sandbox", "d365/"
     post_address = "post-journals"
     post_sentence = "The accountant posted the entered journals in Dynamics 365."
     timer = "post_every_seconds"
@@ -88,6 +95,7 @@ class DynamicsLedger(FarLedger):
 
 class IfsLedger(FarLedger):
     name = "IFS Cloud"
+    sandbox, control, page = "ifs", "ifs/_sandbox", "ifs/"
     post_address = "gl-update"
     post_sentence = "The update of the general ledger took the approved vouchers of IFS Cloud."
     timer = "gl_update_every_seconds"
@@ -109,8 +117,68 @@ class IfsLedger(FarLedger):
         return found
 
 
+class M3Ledger(FarLedger):
+    name = "Infor M3"
+    sandbox, control, page = "infor", "infor/_sandbox/M3", "infor/_sandbox/M3/"
+    post_sentence = "Infor M3 took the batch into its ledger by itself."
+
+    def journals(self, state: Mapping[str, Any], facts: Mapping[str, Any]) -> list[HeldJournal]:
+        return [
+            HeldJournal(
+                voucher["KEY1"],
+                True,
+                tuple(
+                    HeldLine(
+                        row["AIT1"],
+                        _shown((name, row.get(field) or "") for name, field in facts["dimensions"].items()),
+                        max(row["CUAM"], Decimal(0)),
+                        max(-row["CUAM"], Decimal(0)),
+                    )
+                    for row in voucher["rows"]
+                ),
+            )
+            for voucher in state["vouchers"]
+        ] + [
+            # What waits in the interface is not in the ledger yet.
+            HeldJournal(batch["head"]["KEY1"], False, ())
+            for batch in state["batches"]
+            if batch["head"]["KEY1"] not in {voucher["KEY1"] for voucher in state["vouchers"]}
+        ]
+
+
+class FsmLedger(FarLedger):
+    name = "Infor FSM"
+    sandbox, control, page = "infor", "infor/_sandbox/FSM", "infor/_sandbox/FSM/ledger"
+    post_address = "post-journals"
+    post_sentence = "Finance released and posted the journals in Infor FSM."
+    timer = "post_after_seconds"
+
+    def journals(self, state: Mapping[str, Any], facts: Mapping[str, Any]) -> list[HeldJournal]:
+        return [
+            HeldJournal(
+                journal["run_group"],
+                journal["is_posted"],
+                tuple(
+                    HeldLine(
+                        row["AccountCode"],
+                        _shown((name, row.get(field) or "") for name, field in facts["dimension_fields"].items()),
+                        max(_amount(row["TransactionAmount"]), Decimal(0)),
+                        max(-_amount(row["TransactionAmount"]), Decimal(0)),
+                    )
+                    for row in journal["rows"]
+                ),
+            )
+            for journal in state["journals"]
+        ]
+
+
 #: system -> its ledger. One line per ERP of the demo.
-LEDGERS: dict[str, FarLedger] = {"d365": DynamicsLedger(), "ifs": IfsLedger()}
+LEDGERS: dict[str, FarLedger] = {
+    "d365": DynamicsLedger(),
+    "ifs": IfsLedger(),
+    "infor_m3": M3Ledger(),
+    "infor_fsm": FsmLedger(),
+}
 
 
 def faults(held: Iterable[HeldJournal], postings: Iterable[Posting]) -> list[str]:

@@ -59,22 +59,25 @@ def test_once_ends_with_zero_and_shows_every_journal(folder):
         "olivia connected Harbor Lantern Foods Inc to Gusto company",
         "The signed webhooks arrived.",
         "anna approved journal",
-        "Verified at the ledgers: 4 journals, each exactly once",
+        "Verified at the ledgers: 6 journals, each exactly once",
         "Payroll clearing, Gusto",
-        # Departments, locations and two company codes of one payroll, and a second ERP.
+        # Departments, locations and two company codes of one payroll, and every ERP.
         "Harbor Lantern Foods Inc, Dynamics 365, company code us01",
         "Harbor Lantern Foods Inc, Dynamics 365, company code us02",
         "Cobalt Ridge Mills Inc, IFS Cloud, company code US10",
         "Department 030, CostCenter 110",
         "CostCenter 110, Department 030",
+        "Cobalt Ridge Haulage LLC, Infor M3, company code HAU",
+        "Harbor Foods West LLC, Infor FSM, company code 200",
+        "Location SEA, CostCenter 100",
         "olivia ", "pete ", "anna ",
     ):  # fmt: skip
         assert words in output
     totals = re.findall(r"Total +([\d,.]+) +([\d,.]+)", output)
-    assert len(totals) == 4
+    assert len(totals) == 6
     assert all(debit == credit for debit, credit in totals)
     numbers = set(re.findall(r"Document number ([^,]+), posting key", output))
-    assert len(numbers) == 4
+    assert len(numbers) == 6
     assert "Traceback" not in output
     # Whoever looks afterwards finds the same.
     look = subprocess.run(
@@ -95,7 +98,7 @@ def test_without_once_one_journal_waits_and_ctrl_c_ends_everything(folder):
         assert line, output
         output += line
     assert "waits for an approver: sign in as anna" in output
-    assert "Verified at the ledgers: 3 journals, each exactly once" in output
+    assert "Verified at the ledgers: 5 journals, each exactly once" in output
     console = f"http://127.0.0.1:{port}/console/"
     assert requests.get(console, timeout=10).status_code == 200
     (sandbox,) = re.findall(r"Sandbox +(\S+)/gusto/", output)
@@ -122,7 +125,7 @@ def test_a_demo_that_cannot_reach_its_end_says_so_and_ends_with_one(folder):
     """The sandbox is killed for good before the payrolls are processed."""
     process = demo(folder, "--once", "--port", str(free_port()))
     output = ""
-    while "The sandbox serves" not in output:
+    while "The sandbox stands in" not in output:
         line = line_of(process)
         assert line, output
         output += line
