@@ -135,6 +135,9 @@ class World:
     def _fields_of(self, system: str) -> dict[str, str]:
         if system == "infor_fsm":
             return {"ionapi": self.infor.ionapi(), "enterprise_group": "1"}
+        if system == "infor_m3":
+            books = {"company": "100", "interface": "PAYROLL", "divisions": "MIL, HAU", "dimensions": "CostCenter=AIT2"}
+            return {"ionapi": self.infor.ionapi(), **books}
         facts = self.d365.facts()
         known = ("environment", "authority", "directory_id", "client_id", "client_secret")
         return {**{key: facts[key] for key in known}, "journal_name": "PAYROLL"}
