@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 #: A request id given by a proxy is kept if it looks like one; anything else could smuggle text into the log.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-#: Addresses that let somebody in; what follows them is never logged.
-_SECRET_PATH = re.compile(r"(/account/(?:invitation|password/reset/key)/).+")
+#: Addresses that let somebody in; what follows them is never logged, neither by us nor by Django.
+_SECRET_PATH = re.compile(r"(/account/(?:invitation|password/reset/key)/)[^/\s]+")
 
 
 def _without_values(logger: Any, name: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Exceptions keep type and place; their message may hold values of a payroll or a secret."""
+    """Exceptions keep type and place; their message may hold values of a payroll or a secret. Addresses lose what opens
+    a door.
+    """
+    for field in ("event", "path"):
+        if isinstance(event.get(field), str):
+            event[field] = _SECRET_PATH.sub(r"\1...", event[field])
     found = event.pop("exc_info", None)
     if found:
         error = found[1] if isinstance(found, tuple) else found
@@ -96,8 +101,7 @@ class RequestMiddleware:
             response = self.get_response(request)
             response["X-Request-Id"] = mine
             if not request.path.startswith(("/health/", "/metrics", "/static/")):
-                path = _SECRET_PATH.sub(r"\1...", request.path)
-                self.logger.info("request", method=request.method, path=path, status=response.status_code)
+                self.logger.info("request", method=request.method, path=request.path, status=response.status_code)
             return response
         finally:
             request_id.reset(token)

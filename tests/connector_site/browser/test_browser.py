@@ -173,7 +173,7 @@ MEASURES = """() => {
     return layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255]);
   };
   const found = [];
-  for (const element of document.querySelectorAll(".page *, .crumbs *, .tenant *, .person *")) {
+  for (const element of document.querySelectorAll(".page *, .door *, .crumbs *, .tenant *, .person *")) {
     const own = [...element.childNodes].filter(node => node.nodeType === 3).map(node => node.textContent.trim()).join("");
     if (!own || !element.checkVisibility() || element.closest("[aria-disabled=true], :disabled")) continue;
     const ground = behind(element), ink = over(paint(getComputedStyle(element).color), ground);
