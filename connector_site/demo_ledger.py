@@ -148,7 +148,7 @@ class M3Ledger(FarLedger):
 
 class FsmLedger(FarLedger):
     name = "Infor FSM"
-    sandbox, control, page = "infor", "infor/_sandbox/FSM", "infor/_sandbox/FSM/ledger"
+    sandbox, control, page = "infor", "infor/_sandbox/FSM", "infor/_sandbox/FSM/"
     post_address = "post-journals"
     post_sentence = "Finance released and posted the journals in Infor FSM."
     timer = "post_after_seconds"
