@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from audit.exchange import ExchangeError, Misconfigured, OutcomeUnknown, RecordedSession, TemporaryFailure
@@ -90,17 +91,29 @@ class M3Client:
         for start in range(0, len(calls), size):
             piece = calls[start : start + size]
             try:
-                results = self._execute(program, piece, what, division, has_effect=False, is_counted=is_counted)
+                results = self._answers(program, piece, what, division, is_counted=is_counted)
             except RefusedWhole:
                 # One of them stands for all at the top of the answer; alone, each is answered for itself.
                 results = [
                     result
                     for call in piece
-                    for result in self._execute(
-                        program, [call], what, division, has_effect=False, is_counted=is_counted
-                    )
+                    for result in self._answers(program, [call], what, division, is_counted=is_counted)
                 ]
             found += [_records_or_error(result, what) for result in results]
+        return found
+
+    def _answers(
+        self, program: str, calls: Sequence[Call], what: str, division: str | None, *, is_counted: bool
+    ) -> list[Result]:
+        """One for each read. Where M3 stops at one that it refuses, those behind it are asked for again."""
+        found: list[Result] = []
+        while len(found) < len(calls):
+            rest = calls[len(found) :]
+            results = self._execute(program, rest, what, division, has_effect=False, is_counted=is_counted)
+            done = list(takewhile(lambda result: result.is_processed, results))
+            if not done:
+                return found + results
+            found += done
         return found
 
     def lists(
