@@ -57,8 +57,8 @@ def label_of(posting: Posting) -> str:
 def set_approved(posting: Posting, by: str) -> None:
     """APPROVED, and on its way. `by` is a user name, empty = the legal entity's rule."""
     posting.state = Posting.State.APPROVED
-    posting.approved_by, posting.approved_at = by, timezone.now()
-    posting.save(update_fields=["state", "approved_by", "approved_at"])
+    posting.approved_by, posting.approved_at, posting.sentence = by, timezone.now(), ""
+    posting.save(update_fields=["state", "approved_by", "approved_at", "sentence"])
     note("posting.approved", posting, by=by)
     work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
 
@@ -68,9 +68,15 @@ def release_or_approve(posting: Posting) -> None:
     above its limit.
     """
     entity = LegalEntity.objects.get(pk=posting.legal_entity_id)
-    is_within = entity.approval_limit is None or posting.debit <= entity.approval_limit
-    if entity.approval == LegalEntity.Approval.AUTOMATIC and is_within:
+    if entity.approval != LegalEntity.Approval.AUTOMATIC:
+        return
+    if entity.approval_limit is None or posting.debit <= entity.approval_limit:
         set_approved(posting, "")
+        return
+    posting.sentence = (
+        f"Above {entity.approval_limit:,.2f} {posting.currency} a person approves every journal of {entity}."
+    )
+    posting.save(update_fields=["sentence"])
 
 
 def release(posting: Posting, problems: list[Problem]) -> None:

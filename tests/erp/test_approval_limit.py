@@ -28,4 +28,6 @@ def test_a_journal_above_the_limit_waits_for_a_person(world: World, above: Decim
     world.work()
     posting = world.posting(uuid)
     assert (posting.state, posting.approved_by) == (state, "")
+    waits = f"Above {debit + above:,.2f} USD a person approves every journal of Harbor Foods."
+    assert posting.sentence == (waits if state == "allocated" else "")
     assert len(world.journals()) == (1 if state == "entered" else 0)
