@@ -41,7 +41,7 @@ MEGABYTES_MAX = 2_000
 STORE_SECONDS_MAX = 2.0
 #: Payroll lines become 28 rows of trace for each person: 9,000 people make 252,000.
 PEOPLE_STORED = 9_000
-REPEATS = 4
+REPEATS = 9
 ALONE = """
 import sys, json, django
 django.setup()
