@@ -41,7 +41,7 @@ COLUMN_MEANINGS = tuple(
         "job": (_MAY, "As your mapping rules and crosswalks name it."),
         "department": (_MAY, "As your mapping rules and crosswalks name it; say it in every row of the employee."),
         "location": (_MAY, "As your mapping rules and crosswalks name it."),
-        "compensation_level": (_MAY, "As your mapping rules name it."),
+        "compensation_level": (_MAY, "As your mapping rules and crosswalks name it."),
         "amount": (
             _EACH,
             "1234.56, with at most two decimals. Taxes, deductions and net pay stand without a minus; a minus takes back.",

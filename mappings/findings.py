@@ -153,9 +153,10 @@ def _crosswalk_gap(findings: Sequence[Finding]) -> str:
     size = f"{_count(people, 'employee')}, {_total(findings):,.2f}."
     if source_kind == "employee":
         return f"The crosswalk gives {_count(people, 'employee')} no {missing}. {_size(findings)}"
+    source = source_kind.replace("_", " ")
     if source_value == NONE:
-        return f"The crosswalk has no row {NONE} for people without {source_kind}, so they have no {missing}. {size}"
-    return f'{source_kind.capitalize()} "{source_value}" has no {missing} in the crosswalk. {size}'
+        return f"The crosswalk has no row {NONE} for people without {source}, so they have no {missing}. {size}"
+    return f'{source.capitalize()} "{source_value}" has no {missing} in the crosswalk. {size}'
 
 
 def _company_code(findings: Sequence[Finding]) -> str:

@@ -218,12 +218,18 @@ class MappingRule(TenantModel):
 
 
 class Crosswalk(TenantModel):
-    """From a department, location, job or employee to a dimension's value or to a company code."""
+    """From a department, location, job, compensation level or employee to a dimension's value or to a company code."""
 
-    SOURCES = [("department", "Department"), ("location", "Location"), ("job", "Job"), ("employee", "Employee")]
+    SOURCES = [
+        ("department", "Department"),
+        ("location", "Location"),
+        ("job", "Job"),
+        ("compensation_level", "Compensation level"),
+        ("employee", "Employee"),
+    ]
 
     mapping_table = models.ForeignKey(MappingTable, models.CASCADE, related_name="crosswalks")
-    source_kind = models.CharField(max_length=12, choices=SOURCES)
+    source_kind = models.CharField(max_length=20, choices=SOURCES)
     source_value = models.CharField(max_length=200, help_text="(none) = the person has none.")
     target = models.CharField(max_length=60, help_text="Name of a dimension, or company_code.")
     target_value = models.CharField(max_length=100)

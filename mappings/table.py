@@ -75,7 +75,7 @@ PRECEDENCE = (
 WEIGHTS = {criterion: 1 << position for position, criterion in enumerate(reversed(PRECEDENCE))}
 
 #: What a crosswalk translates from; `@department` in a rule looks the person's department up.
-SOURCES = ("department", "location", "job", "employee")
+SOURCES = ("department", "location", "job", "compensation_level", "employee")
 
 #: Source value of the crosswalk row for people who have none.
 NONE = "(none)"

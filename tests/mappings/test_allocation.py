@@ -761,6 +761,26 @@ def test_people_without_department_need_a_row_of_their_own() -> None:
     assert ledger(allocation)[0] == "US01  debit  6000  CostCenter=900  70.00"
 
 
+def test_a_compensation_level_leads_to_a_dimension() -> None:
+    """Payroll lines of a file carry one; a level that the crosswalk does not know is named."""
+    lines = """
+        earning  Salary  E01 J1 Ops  70.00
+        net_pay  Check   E01 - Ops   70.00
+        """
+    header = run(lines)
+    senior = replace(header, lines=tuple(replace(line, compensation_level="Senior") for line in header.lines))
+    rules = DEFAULT_RULES.replace("debit 6000", "debit 6000 Grade=@compensation_level")
+    crosswalk = "compensation_level  senior  Grade  G7"
+    assert ledger(allocate(senior, table(rules, crosswalk)))[0] == "US01  debit  6000  Grade=G7  70.00"
+    assert [sentence for _, _, sentence in problems(allocate(senior, table(rules)))] == [
+        'Compensation level "Senior" has no Grade in the crosswalk. 1 employee, 70.00. Nothing was sent.'
+    ]
+    assert [sentence for _, _, sentence in problems(allocate(header, table(rules, crosswalk)))] == [
+        "The crosswalk has no row (none) for people without compensation level, so they have no Grade. 1 employee, 70.00. "
+        "Nothing was sent."
+    ]
+
+
 def test_a_sentence_names_no_employee() -> None:
     lines = """
         earning  Salary  uuid-of-jane J1 Ops  70.00

@@ -102,7 +102,7 @@ WHOLE = Target(1, D(100), "6000")
         ),
         (
             Rule("R1", LineKind.EARNING, debit=(replace(WHOLE, company_code="@manager"),)),
-            "Rule R1: target 1 looks up @manager, which is none of department, location, job, employee.",
+            "Rule R1: target 1 looks up @manager, which is none of department, location, job, compensation_level, employee.",
         ),
     ],
 )
