@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -149,7 +150,8 @@ class _Run:
         if found is not None and found.is_installation:
             raise _Wrong(("slug", "This name is reserved for the installation itself."))
         row = found or Tenant(slug=entry["slug"])
-        changed = _set(row, {"name": entry["name"]})
+        names = ("name", "requires_second_factor", "time_zone", "date_style")
+        changed = _set(row, {name: entry[name] for name in names if name in entry.values})
         _check_fields(row)
         if not changed:
             return
@@ -272,6 +274,8 @@ class _Run:
             row = found or LegalEntity(name=entry["name"])
             names = ("company_code", "currency", "approval", "posts_from_date", "sweep_hours")
             values = {name: entry[name] for name in names if name in entry.values}
+            if "approval_limit" in entry.values:
+                values["approval_limit"] = _amount(entry["approval_limit"], "approval_limit")
             if "erp_connection" in entry.values:
                 values["erp_connection"] = self._erp_connection(tenant, entry["erp_connection"])
             changed = _set(row, values)
@@ -417,6 +421,16 @@ def _check_fields(row: models.Model, names: Mapping[str, str] | None = None) -> 
         raise _Wrong(
             *(((names or {}).get(name, name), " ".join(words)) for name, words in error.message_dict.items())
         ) from None
+
+
+def _amount(text: str, key: str) -> Decimal | None:
+    """An amount as the file writes it; empty text is none. Raises _Wrong."""
+    if not text:
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise _Wrong((key, 'It must be an amount in quotes, like "50000.00".')) from None
 
 
 def _address_fault(address: str) -> str:

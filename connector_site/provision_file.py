@@ -16,7 +16,7 @@ from typing import Any
 
 from mappings.policy_values import CHOICES, FLAGS, LISTS, NAMES, TEXTS, stored_value
 from mappings.table_csv import CROSSWALK_COLUMNS, MAPPING_COLUMNS, MAPPING_COLUMNS_OPTIONAL
-from tenants.models import LegalEntity, Role
+from tenants.models import LegalEntity, Role, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,13 @@ TABLES: dict[str, tuple[Key, ...]] = {
         Key("token_url"),
         Key("api_version"),
     ),
-    "tenant": (Key("slug", is_required=True), Key("name", is_required=True)),
+    "tenant": (
+        Key("slug", is_required=True),
+        Key("name", is_required=True),
+        Key("requires_second_factor", bool),
+        Key("time_zone"),
+        Key("date_style", choices=_choices(Tenant, "date_style")),
+    ),
     "member": (
         Key("tenant", is_required=True),
         Key("user", is_required=True),
@@ -82,6 +88,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
         Key("company_code"),
         Key("currency"),
         Key("approval", choices=_choices(LegalEntity, "approval")),
+        Key("approval_limit"),
         Key("posts_from_date", date),
         Key("sweep_hours", int),
         Key("erp_connection"),

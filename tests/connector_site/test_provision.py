@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 
@@ -368,7 +369,7 @@ percent = 33.3
         "connections: There is no such table. Did you mean connection?",
         "[gusto_application], api_url: “http://api.example.com” is not encrypted. Use https://.",
         "[[tenant]] 2, name: It must be text in quotes.",
-        "[[tenant]] 3, colour: There is no such key. Known are: slug, name.",
+        "[[tenant]] 3, colour: There is no such key. Known are: slug, name, requires_second_factor, time_zone, date_style.",
         "[[member]] 1, roles: “boss” is not one of owner, preparer, approver, auditor.",
         "[[member]] 2, tenant: There is no tenant “nobody”.",
         "[[connection]] 1, fields.client_secret: Secrets do not stand in the file. Name a variable: client_secret_env.",
@@ -517,6 +518,23 @@ def test_the_command_prints_and_ends_with_a_code(tmp_path, db, monkeypatch):
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("provision", str(tmp_path / "nowhere.toml"), stdout=out)
     assert "hunter2" not in out.getvalue()
+
+
+def test_sign_in_and_approval_of_a_tenant_are_set_and_named_when_wrong(tmp_path, db):
+    path = tmp_path / "settings.toml"
+    tenant = '[[tenant]]\nslug = "acme"\nname = "Acme"\nrequires_second_factor = true\n'
+    entity = '[[legal_entity]]\ntenant = "acme"\nname = "Acme Inc"\napproval = "automatic"\n'
+    path.write_text(f'{tenant}time_zone = "America/New_York"\n{entity}approval_limit = "50000.00"\n')
+    assert provision(path, environment={}).is_applied
+    assert provision(path, environment={}).changes == (), "the second time nothing changes"
+    acme = Tenant.objects.get(slug="acme")
+    assert (acme.requires_second_factor, acme.time_zone, acme.date_style) == (True, "America/New_York", "day_first")
+    with tenant_scope(acme.id):
+        assert LegalEntity.objects.get().approval_limit == Decimal(50000)
+    path.write_text(f'{tenant}time_zone = "Mars/Base"\n{entity}approval_limit = "a lot"\n')
+    found = [str(mistake) for mistake in provision(path, environment={}).mistakes]
+    assert any("There is no time zone “Mars/Base”. Write it like America/New_York." in text for text in found)
+    assert any('It must be an amount in quotes, like "50000.00".' in text for text in found)
 
 
 def test_the_page_knows_every_table_and_key():
