@@ -15,7 +15,7 @@ They do what a person in M3 or an administrator would do, and need no token: the
     POST   /gl-settings         {DIVI, CHEC, DCNY, ...}
     POST   /open-dates          {DIVI, from, to}    GLS990
     POST   /reset               {everything?}       batches and vouchers; with everything: set-up and settings
-    GET    /                                        a page, with a button that does the waiting jobs
+    GET    /                                        a page, with buttons for option 9 and for the waiting jobs
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import functools
 import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from audit.sandbox import Answer, Refused, Request, controlled
 from erp.infor.m3.sandbox_messages import Nok
@@ -56,6 +57,7 @@ def add_control_routes(sandbox: M3Sandbox) -> None:
         sandbox.route(method, pattern, functools.partial(controlled, control))
     sandbox.route("GET", "/_sandbox/", controls.page)
     sandbox.route("POST", "/_sandbox/update-button", controls.update_button)
+    sandbox.route("POST", BATCH + "/update-button", controls.update_button)
 
 
 class Controls:
@@ -94,24 +96,32 @@ class Controls:
 
     # The page
 
-    def update_button(self, request: Request) -> Answer:
+    def update_button(self, request: Request, key1: str = "") -> Answer:
+        """Of one batch: option 9. Then every job that waits is done."""
+        if key1:
+            try:
+                self.sandbox.update_batch(key1)
+            except (ValueError, Nok) as error:
+                raise Refused(Answer(422, str(error), {}, "text/plain")) from None
         self.sandbox.update_ledger()
         return Answer(303, None, {"Location": f"{request.base_url}/"})
 
     def page(self, request: Request) -> Answer:
         state = self.sandbox.ledger_state()
         blocks = [voucher_block(voucher) for voucher in reversed(state["vouchers"])]
-        waiting = [batch_block(batch) for batch in reversed(state["batches"])]
+        waiting = [batch_block(batch, request.base_url) for batch in reversed(state["batches"])]
         body = "\n".join(blocks) or "<p>No vouchers yet.</p>"
         batches = "\n".join(waiting) or "<p>No batches.</p>"
         return Answer(200, PAGE.format(blocks=body, batches=batches, base=html.escape(request.base_url)))
 
 
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Infor M3 sandbox: vouchers</title>
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>Infor M3 sandbox: vouchers</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1b1f}}
 table{{border-collapse:collapse;width:100%;margin:.5rem 0 1rem}}
 th,td{{border-bottom:1px solid #d5d5dc;padding:.25rem .5rem;text-align:left}}
 td.amount,th.amount{{text-align:right;font-variant-numeric:tabular-nums}}tfoot td{{font-weight:600}}h2{{font-size:1.1rem;margin-top:2rem}}
+div{{overflow-x:auto}}
 .state{{border:1px solid #8a8a94;border-radius:.6rem;padding:0 .6rem;margin-left:.5rem;font-weight:400}}
 </style></head><body><h1>Vouchers in the Infor M3 sandbox</h1>
 <form method="post" action="{base}/update-button"><button>Update the ledger with every batch that waits</button></form>
@@ -137,17 +147,24 @@ def voucher_block(voucher: Body) -> str:
     information = show(", ".join(voucher["information"]))
     return (
         f'<h2>{show(head)}<span class="state">in the general ledger</span></h2><p>GL information: {information}</p>'
-        f'<table><thead><tr>{heads}<th class="amount">Debit</th><th class="amount">Credit</th></tr></thead>'
+        f'<div><table><thead><tr>{heads}<th class="amount">Debit</th><th class="amount">Credit</th></tr></thead>'
         f'<tbody>{rows}</tbody><tfoot><tr><td colspan="{len(ROW_FIELDS)}">Sum of {voucher["row_count"]} rows</td>'
         f'<td class="amount">{voucher["debit"]:,.2f}</td><td class="amount">{voucher["credit"]:,.2f}</td>'
-        "</tr></tfoot></table>"
+        "</tr></tfoot></table></div>"
     )
 
 
-def batch_block(batch: Body) -> str:
-    head = batch["head"] or {"DIVI": "", "KEY1": batch["key"], "DESC": "without a head", "STAT": "10"}
+def batch_block(batch: Body, base_url: str) -> str:
+    """A batch, and a button for what a person does with one that was only staged."""
+    head = batch["head"]
+    if head is None:
+        return f"<h2>{show(batch['key'])} · without a head · {len(batch['lines'])} lines</h2>"
     words = f"{head['DIVI']} · {head['KEY1']} · {head['DESC']} · {len(batch['lines'])} lines"
-    return f'<h2>{show(words)}<span class="state">{show(STATES[head["STAT"]])}</span></h2>'
+    action = show(f"{base_url}/batches/{quote(head['KEY1'], safe='')}/update-button")
+    button = (
+        "" if batch["updates"] else f'<form method="post" action="{action}"><button>Update (option 9)</button></form>'
+    )
+    return f'<h2>{show(words)}<span class="state">{show(STATES[head["STAT"]])}</span></h2>{button}'
 
 
 def debit(amount: Any) -> str:

@@ -68,3 +68,14 @@ def test_the_page_shows_vouchers_and_batches(mi):
     assert "8,827.30" in shown
     assert "&lt;b&gt;Wages" in shown
     assert "<b>Wages" not in shown
+
+
+def test_a_person_updates_a_staged_batch_from_the_page(mi):
+    mi.stage()
+    address = mi.m3.facts()["page"]
+    assert "Update (option 9)" in mi.session.get(address, timeout=10).text
+    assert mi.session.post(f"{address}batches/N0TH1NG/update-button", timeout=10).status_code == 422
+    shown = mi.session.post(f"{address}batches/{KEY}/update-button", timeout=10).text
+    assert "PR 10000001 (2026)" in shown
+    assert "Update (option 9)" not in shown
+    assert len(mi.vouchers()) == 1
