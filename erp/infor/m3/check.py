@@ -112,7 +112,7 @@ def _interface(client: M3Client) -> tuple[bool, str]:
 def _ledger(client: M3Client, division: str) -> tuple[bool, str]:
     columns = read_columns(client)
     where = (("YEA4", ">=", "2000"), ("GEXN", "=", client.fields.information_number), ("GEXI", "=", NO_POSTING_KEY))
-    select(client, columns, [Select(INFORMATION, division, where)], "the ledger")
+    select(client, columns, [Select(INFORMATION, division, where, is_counted=False)], "the ledger")
     return True, "Batches and the ledger can be read with EXPORTMI, so that a journal is found by our posting key."
 
 

@@ -79,6 +79,7 @@ def look(client: M3Client, ask: Ask, journal: Journal, known: Known, now: dateti
                     ("GEXN", "=", client.fields.information_number),
                     ("GEXI", "=", journal.posting_key),
                 ),
+                is_counted=False,
             ),
             *_batch(journal),
         ],
@@ -98,7 +99,10 @@ def read_staged(client: M3Client, ask: Ask, journal: Journal) -> tuple[StagedLin
 
 def _batch(journal: Journal) -> tuple[Select, Select]:
     by_key = (("KEY1", "=", journal.posting_key),)
-    return Select(LINES, journal.company_code, by_key), Select(HEADS, journal.company_code, by_key)
+    return (
+        Select(LINES, journal.company_code, by_key),
+        Select(HEADS, journal.company_code, by_key, is_counted=False),
+    )
 
 
 def _staged(rows: Sequence[Row], ask: Ask) -> tuple[StagedLine, ...]:

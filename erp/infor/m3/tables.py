@@ -1,8 +1,8 @@
 """Reading M3's tables with EXPORTMI: which columns they have, and rows that are surely all of them.
 
 A table's columns carry a prefix of two letters, which no public page says for every table; so they are asked for (LstFields)
-and kept with the reference data. EXPORTMI does not page and lists may be cut, so each question goes out with its count(*),
-and a cut one is read on by the key columns until the count is reached.
+and kept with the reference data. EXPORTMI does not page and lists may be cut, so what may be long goes out with its
+count(*), and a cut answer is read on by the key columns until the count is reached.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.exchange import ExchangeError, Misconfigured, TemporaryFailure
-from erp.infor.m3.client import Call, M3Client, Record
+from erp.infor.m3.client import SHORTEST_CUT, Call, M3Client, Record
 from erp.infor.m3.fields import Fields
 
 PROGRAM = "EXPORTMI"
@@ -102,11 +102,16 @@ def columns_of(table: Table, records: Sequence[Record], fields: Fields) -> dict[
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Rows of one table. Conditions are (field without prefix, operator, value); the division is added to them."""
+    """Rows of one table. Conditions are (field without prefix, operator, value); the division is added to them.
+
+    `is_counted`: the count goes out with the question. False for what is slow to look for and mostly not there: it is
+    counted only where so many rows came that they may have been cut.
+    """
 
     table: Table
     division: str
     conditions: tuple[tuple[str, str, str], ...]
+    is_counted: bool = True
 
 
 #: One row: field without prefix -> value.
@@ -114,16 +119,22 @@ Row = Mapping[str, str]
 
 
 def select(client: M3Client, columns: Columns, selects: Sequence[Select], what: str) -> list[list[Row]]:
-    """All rows of each question; one round trip where M3 cuts nothing. Raises what a read raises."""
-    calls = [
-        call for each in selects for call in (_count_call(client, columns, each), _rows_call(client, columns, each))
-    ]
+    """All rows of each question; one round trip where M3 cuts nothing and few rows come uncounted. Raises as a read does."""
+    calls = [_rows_call(client, columns, each) for each in selects]
+    calls += [_count_call(client, columns, each) for each in selects if each.is_counted]
     context = _context(client.fields, selects[0].division)
     answers = client.read(PROGRAM, calls, what, division=context, is_counted=True)
+    counts = iter(answers[len(selects) :])
     found = []
-    for place, each in enumerate(selects):
-        count = _count(answers[2 * place])
-        rows = _rows(columns, each, answers[2 * place + 1])
+    for each, records in zip(selects, answers, strict=False):
+        rows = _rows(columns, each, records)
+        if each.is_counted:
+            count = _count(next(counts))
+        elif len(records) >= SHORTEST_CUT:
+            (counted,) = client.read(PROGRAM, [_count_call(client, columns, each)], what, division=context)
+            count = _count(counted)
+        else:
+            count = len(rows)
         if len(rows) < count:
             rows = _read_on(client, columns, each, rows, count, what)
         if len(rows) != count:

@@ -79,11 +79,15 @@ class M3:
     def set(self, **settings: Any) -> None:
         self.system.change_settings(**settings)
 
-    def requests(self) -> list[str]:
-        """What was asked of M3 since the last call, as our own exchanges keep it: program, transactions, tables."""
+    def bodies(self) -> list[str]:
+        """Bodies of what was asked of M3, oldest first, as our own exchanges keep them."""
         with tenant_scope(self.tenant_id):
             found = Exchange.objects.filter(path__contains=EXECUTE).order_by("id")
-            bodies = [exchange.request_body for exchange in found]
+            return [exchange.request_body for exchange in found]
+
+    def requests(self) -> list[str]:
+        """What was asked of M3 since the last call: program, transactions, tables."""
+        bodies = self.bodies()
         new, self.requests_seen = bodies[self.requests_seen :], len(bodies)
         return [asked(body) for body in new]
 

@@ -21,7 +21,7 @@ from tests.erp.infor.m3.conftest import CHECK, LOOK, M3, READ_BACK, STAGE, UPDAT
 FIND = "EXPORTMI Select FGLEDX,FGLINF,FGLINH"
 STAGED_FIRST, STAGED_NEXT = "GLS840MI AddBatchHead,AddBatchLineFld", "GLS840MI AddBatchLineFld"
 READ, CTRL, UPD = "EXPORTMI Select FGLINF,FGLINH", "GLS840MI CtrlBatch", "GLS840MI UpdBatch"
-POLL = "EXPORTMI Select FGLEDG"
+POLL, COUNT = "EXPORTMI Select FGLEDG", "EXPORTMI Select FGLEDX"
 
 
 def enter(m3: M3, journal, kept: Kept, **changed: Any):
@@ -57,7 +57,8 @@ def test_a_journal_costs_at_most_six_round_trips_and_one_for_each_bulk(m3, count
     assert (receipt.document_number, receipt.is_posted) == (f"batch {journal.posting_key}", False)
     assert (receipt.line_count, receipt.debit, receipt.credit) == (count, journal.debit, journal.credit)
     found = look(m3, journal, kept)
-    assert m3.requests() == [FIND, POLL]
+    # So many rows that M3 may have cut them are counted.
+    assert m3.requests() == ([FIND, POLL] if count < 100 else [FIND, COUNT, POLL])
     voucher = m3.holds(journal)
     number = f"PR {voucher['VONO']} ({voucher['YEA4']})"
     assert found == Found(number, True, True, count, journal.debit, journal.credit)
@@ -541,8 +542,7 @@ def test_nothing_is_sent_without_the_right_to_search(m3):
 def test_a_list_that_breaks_off_is_not_trusted(m3, path):
     journal, kept = payroll(4), Kept()
     enter(m3, journal, kept)
-    # The first question is the count.
-    m3.play("list_breaks", path=path, status=2, times=2)
+    m3.play("list_breaks", path=path, status=2)
     with pytest.raises(TemporaryFailure):
         look(m3, journal, kept)
     assert look(m3, journal, kept).is_posted
