@@ -251,10 +251,15 @@ USE_I18N = True
 #: 13 Nov 2026 everywhere, never 11/13.
 FORMAT_MODULE_PATH = ["connector_site.formats"]
 
-#: Wrong passwords and used codes are counted in the database, so that the count holds for every web process. The queue's
-#: status lines are nobody else's business and stay in its process.
+#: Wrong passwords and used codes are counted in the database, so that the count holds for every web process; there is room
+#: for more of them than somebody can make up in the minutes that they count. The queue's status lines are nobody else's
+#: business and stay in its process.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "mlc_cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "mlc_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
     "queue": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 

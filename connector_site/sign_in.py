@@ -4,6 +4,7 @@ people did about their sign-in written into the audit trail of each of their ten
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -13,11 +14,15 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
 from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.usersessions.models import UserSession
 from cryptography.fernet import InvalidToken
 from django import forms
 from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.models import Session
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 
 from audit import trail
 from connector_site import sudo
@@ -121,6 +126,15 @@ def note(user: Any, action: str, *, by: str | None = None, **facts: Any) -> None
                 user=user.get_username(),
                 **facts,
             )
+
+
+@receiver(user_logged_in)
+def _sweep_sessions(sender: Any, **kwargs: Any) -> None:
+    """Whoever comes in takes out what others left: sessions that ran out, and the list of them."""
+    now = timezone.now()
+    Session.objects.filter(expire_date__lt=now).delete()
+    oldest = now - timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    UserSession.objects.filter(created_at__lt=oldest).delete()
 
 
 @receiver(password_changed)

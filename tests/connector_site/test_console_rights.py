@@ -184,6 +184,30 @@ def test_only_an_owner_sees_members_and_changes_connections(acme, signed_in):
         assert LegalEntity.objects.get().name == "By alice"
 
 
+NAVIGATION = {
+    "Home", "Payroll runs", "Journals", "Mapping", "Employees", "Legal entities", "Connections", "Main accounts",
+    "Audit trail", "Exchanges", "Settings",
+}  # fmt: skip
+
+
+def navigation_of(client: Client) -> dict[str, str]:
+    """Title -> address of what the frame offers."""
+    page = client.get(reverse("admin:index")).content.decode()
+    items = page[page.index('id="nav-sidebar-apps"') : page.index("<main")]
+    found = re.findall(r'<a href="([^"]+)"[^>]*><span class="material-symbols-outlined"[^>]*>\w+</span>([^<]+)<', items)
+    return {title.strip(): address for address, title in found if address.startswith("/console/")}
+
+
+@pytest.mark.parametrize("who", ROLES)
+def test_each_role_sees_its_navigation_and_each_item_opens(acme, signed_in, who):
+    client = signed_in(who)
+    found = navigation_of(client)
+    assert set(found) - {"Set up"} == NAVIGATION
+    assert {client.get(address, follow=True).status_code for address in found.values()} == {200}
+    for hidden in ("tenants_tenant", "gusto_gustoapplication", "gusto_webhookevent", "audit_workitem"):
+        assert client.get(reverse(f"admin:{hidden}_changelist")).status_code == 403, hidden
+
+
 def test_a_tenant_keeps_an_owner(acme, alice, bob, signed_in):
     client = signed_in("alice", is_asked_again=True)
     page = reverse("admin:settings_member", args=[alice.memberships.get().pk])

@@ -7,16 +7,20 @@ from __future__ import annotations
 import html
 import re
 import time
+from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.usersessions.models import UserSession
 from cryptography.fernet import Fernet
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import caches
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from audit.models import AuditEntry
 from connector_site import checks, rotation
@@ -218,6 +222,15 @@ class TestSession:
         client.get(HOME)
         self.age(client, **{STARTED: settings.SESSION_COOKIE_AGE + 1})
         assert client.get(HOME).status_code == 302
+
+    def test_what_ran_out_is_swept_when_somebody_comes_in(self, dana, bob, client):
+        old = Client()
+        sign_in(old, dana)
+        Session.objects.update(expire_date=timezone.now() - timedelta(hours=1))
+        UserSession.objects.update(created_at=timezone.now() - timedelta(days=2))
+        sign_in(client, bob)
+        assert Session.objects.get().session_key == client.session.session_key
+        assert UserSession.objects.get().user == bob
 
     def test_a_form_that_comes_too_late_is_told_so(self, dana, client):
         sign_in(client, dana)
