@@ -54,6 +54,8 @@ class IonFile:
     """`or` in the file: the path where tokens are revoked."""
     cn: str = ""
     """The name of the authorized app."""
+    sc: tuple[str, ...] = ()
+    """Scopes that a token is asked for; few files have them."""
 
     @property
     def ion_url(self) -> str:
@@ -72,8 +74,9 @@ def read_ionapi(content: bytes | str, *, is_on_premises: bool = False, sandbox_a
     `is_on_premises`: the operator marked the connection, so that private addresses are allowed. `sandbox_allowed`: the
     installation may reach the sandbox of this machine.
     """
-    values = _values(_document(content))
-    found = IonFile(**{name if name != "or" else "or_": value for name, value in values.items()})
+    document = _document(content)
+    values = {name if name != "or" else "or_": value for name, value in _values(document).items()}
+    found = IonFile(**values, sc=_scopes(document))
     for name, address in (("iu", found.iu), ("pu", found.pu), ("ot", found.token_url)):
         try:
             check_address(address, is_on_premises=is_on_premises, sandbox_allowed=sandbox_allowed)
@@ -116,6 +119,13 @@ def _values(document: dict[str, Any]) -> dict[str, str]:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", given["ti"]):
         raise IonFileRefused(f"“ti” in the file is not the name of an Infor tenant, such as ACME_TST. {AGAIN}")
     return given
+
+
+def _scopes(document: dict[str, Any]) -> tuple[str, ...]:
+    found = document.get("sc") or []
+    if not isinstance(found, list) or not all(isinstance(each, str) and _is_plain(each) for each in found):
+        raise IonFileRefused(f"“sc” in the file must be a list of scopes. {AGAIN}")
+    return tuple(found)
 
 
 def _is_plain(value: str) -> bool:

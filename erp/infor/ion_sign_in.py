@@ -31,6 +31,7 @@ ADVICE = {
     "invalid_grant": "The service account of the .ionapi file is not accepted: it was deleted, expired, or its user is "
     "disabled. Download the file again with “Create Service Account” ticked and upload it.",
     "unauthorized_client": "The authorized app may not sign in with a service account. Make it a Backend Service.",
+    "invalid_scope": "The scopes of the .ionapi file are not those of the authorized app. Download the file again and upload it.",
     "unsupported_grant_type": "The authorized app may not sign in with a service account. Make it a Backend Service.",
 }
 
@@ -62,7 +63,7 @@ class SignIn:
         self._token_url = credentials.get("token_url") or self.file.token_url
         self._uses_body = credentials.get("client_authentication") == "body"
         file = self.file
-        parts = [self._token_url, file.ci, file.cs, file.saak, file.sask]
+        parts = [self._token_url, file.ci, file.cs, file.saak, file.sask, *file.sc]
         self._key = (connection_id, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
     @property
@@ -100,6 +101,8 @@ class SignIn:
         """Both ways to name the client are in use. The form is percent-encoded: `saak` holds `#`, `ci` holds `~`."""
         file = self.file
         form = {"grant_type": "password", "username": file.saak, "password": file.sask}
+        if file.sc:
+            form["scope"] = " ".join(file.sc)
         headers = {"Accept": "application/json"}
         if self._uses_body:
             form |= {"client_id": file.ci, "client_secret": file.cs}

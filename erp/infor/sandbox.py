@@ -164,7 +164,7 @@ class InforSandbox(SandboxSystem):
     # What an administrator does
 
     def _download(self, request: Request) -> Answer:
-        file = self.sign_in.ionapi(request.base_url)
+        file = self.sign_in.ionapi(request.base_url, self.settings)
         if request.parameter("app") == "web":
             file = {name: value for name, value in file.items() if name not in {"saak", "sask"}}
         headers = {"Content-Disposition": 'attachment; filename="ml-connector.ionapi"'}
@@ -193,7 +193,7 @@ class InforSandbox(SandboxSystem):
 
     def ionapi(self) -> str:
         """The text of the tenant's `.ionapi` file, once the sandbox is started."""
-        return json.dumps(self.sign_in.ionapi(self._base_url))
+        return json.dumps(self.sign_in.ionapi(self._base_url, self.settings))
 
     def facts(self) -> dict[str, Any]:
         """What connections need to know, once the sandbox is started: the file, and per suite its own facts."""

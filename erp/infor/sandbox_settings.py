@@ -56,6 +56,8 @@ class GatewaySettings(CheckedSettings):
     """Of the service account; false: it was deleted or its user disabled."""
     grants_password: bool = True
     """False: the app is not a backend service."""
+    scope: str = ""
+    """One that the app has: it stands in the file (`sc`), and a token without it is refused (assumed)."""
     denied_suites: str = ""
     """Suites, separated by blanks, that answer 403."""
     absent_suites: str = ""

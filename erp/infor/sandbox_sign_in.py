@@ -41,9 +41,9 @@ class SignInService:
         self.account_key = f"{TENANT}#{derived(seed, 'saak', 86)}"
         self.account_secret = derived(seed, "sask", 86)
 
-    def ionapi(self, base_url: str) -> dict[str, str]:
+    def ionapi(self, base_url: str, settings: GatewaySettings) -> dict[str, Any]:
         """The file as Infor OS writes it for a backend service with a service account."""
-        return {
+        found = {
             "ti": TENANT,
             "cn": "ml-connector",
             "dt": "12",
@@ -59,6 +59,7 @@ class SignInService:
             "saak": self.account_key,
             "sask": self.account_secret,
         }
+        return {**found, "sc": [settings.scope]} if settings.scope else found
 
     def token(self, request: Request, settings: GatewaySettings) -> Answer:
         """Raises `Refused`."""
@@ -75,6 +76,10 @@ class SignInService:
         is_right = equal(form.get("password", ""), self.account_secret)
         if not is_known or not is_right or not settings.account_enabled:
             raise refused(400, "invalid_grant", "We didn't recognize the username or password you entered.")
+        if settings.scope and settings.scope not in form.get("scope", "").split():
+            raise refused(
+                400, "invalid_scope", "The requested scope(s) must be blank or a subset of the provided scopes."
+            )
         return self._issue(settings)
 
     def revoke(self, request: Request, settings: GatewaySettings) -> Answer:

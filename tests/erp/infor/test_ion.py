@@ -76,6 +76,7 @@ def test_addresses_are_joined_with_one_slash_and_a_byte_order_mark_does_not_matt
         (changed(ci=12, cs=["x"]), "“ci” and “cs” in the file must be one line of text."),
         (changed(saak="a\nb"), "“saak” in the file must be one line of text."),
         (changed(cs="x" * 3000), "“cs” in the file must be one line of text."),
+        (changed(sc="Infor-ION"), "“sc” in the file must be a list of scopes."),
         (changed(ti="../OTHER"), "“ti” in the file is not the name of an Infor tenant"),
         (
             changed(iu="http://ion.infor.example"),
@@ -154,6 +155,14 @@ def test_both_ways_to_name_the_client(ion, way):
     other = "body" if way == "basic" else "basic"
     with pytest.raises(Misconfigured, match="its secret was changed"):
         ion.client(client_authentication=other).sign_in()
+
+
+def test_scopes_of_the_file_are_asked_for(ion):
+    ion.system.change_settings(scope="Infor-ION")
+    assert read_ionapi(ion.file(), sandbox_allowed=True).sc == ("Infor-ION",)
+    ion.client().sign_in()
+    with pytest.raises(Misconfigured, match=r"scopes of the [.]ionapi file are not those of the authorized app"):
+        ion.client(ionapi=ion.file(sc=["Other"])).sign_in()
 
 
 @pytest.mark.parametrize("how", ["number", "text", "missing"])
