@@ -228,7 +228,7 @@ class MappingTableAdmin(RoleAdmin):
         if place is not None:
             effects = version_effects(place)
             for table in found.result_list:
-                table.standing = standing(table, place.versions)
+                table.standing = standing(table, place.versions, place.on_date)
                 table.earlier = before(table, place.versions)
                 table.effect = effects.get(table.pk)
         return found

@@ -13,13 +13,14 @@ from typing import Any
 from django import forms
 from django.core import signing
 from import_export.forms import ConfirmImportForm
-from unfold.contrib.import_export.forms import ImportForm
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget
+from import_export.forms import ImportForm as BaseImportForm
+from unfold.widgets import UnfoldAdminSingleDateWidget
 
 from mappings.checks import crosswalk_faults, target_faults, ties
 from mappings.faults import company_code_faults
 from mappings.models import Crosswalk, MappingRule, MappingTable
 from mappings.payroll import LineKind, Side
+from mappings.sheets import ROWS_MAX
 from mappings.table import PRECEDENCE, fold, looked_up
 from mappings.table_csv import MappingRow, read_crosswalk_rows, read_mapping_rows
 from mappings.tables import (
@@ -40,6 +41,7 @@ CRITERIA = ("kind", *PRECEDENCE)
 
 #: An uploaded file waits this long for "Import".
 PREVIEW_SECONDS = 3600
+#: 5,000 rows are about 1 MB as CSV and 0.4 MB as Excel.
 FILE_BYTES_MAX = 5 * 1024 * 1024
 
 
@@ -215,25 +217,34 @@ class CopyForm(forms.Form):
     )
 
 
-class SheetImportForm(ImportForm):
-    """First step: which legal entity, which file."""
+class SheetImportForm(BaseImportForm):
+    """First step: which file. The legal entity is that of the page, the format that of the file's name."""
 
-    legal_entity: forms.ModelChoiceField[LegalEntity] = forms.ModelChoiceField(queryset=None, label="Legal entity")
-    field_order = ("resource", "legal_entity", "import_file", "format")
+    legal_entity: forms.ModelChoiceField[LegalEntity] = forms.ModelChoiceField(queryset=None, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["legal_entity"]
-        field.queryset = LegalEntity.objects.order_by("name")
-        field.widget = UnfoldAdminSelectWidget(choices=field.choices)
-        if len(entities := field.queryset[:2]) == 1:
-            self.initial.setdefault("legal_entity", entities[0].pk)
+        self.fields["legal_entity"].queryset = LegalEntity.objects.order_by("name")
+        self.fields["format"].widget = forms.HiddenInput()
+        file = self.fields["import_file"]
+        file.label, file.widget = "File", forms.FileInput(attrs={"accept": ".csv,.xlsx"})
+        file.error_messages |= {"required": "Choose a file.", "empty": "The file is empty."}
+
+    @property
+    def media(self) -> forms.Media:
+        """None of the library's: its script sets a field that is not on the page."""
+        return forms.Media()
 
     def clean_import_file(self) -> Any:
         file = self.cleaned_data["import_file"]
         if file.size > FILE_BYTES_MAX:
-            raise forms.ValidationError("The file has more than 5 MB. A mapping of 5,000 rows has about one.")
+            raise forms.ValidationError(f"The file has more than 5 MB. A mapping has at most {ROWS_MAX:,} rows.")
         return file
+
+
+def is_excel_name(name: str) -> bool:
+    """Whether a file is read as Excel; anything else is read as CSV and says what it is."""
+    return name.lower().endswith((".xlsx", ".xlsm"))
 
 
 class SheetConfirmForm(ConfirmImportForm):

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlencode
 
+from django.db.models import Max
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from mappings.models import MappingTable
+from mappings.models import MappingTable, SourceCode
 from tenants.admin import has_role
 from tenants.middleware import membership_of
 from tenants.models import LegalEntity, Role
@@ -60,6 +61,8 @@ class Place:
     may_approve: bool
     may_see_pay: bool
     username: str
+    on_date: date
+    """Today, or the check date of the last payroll where that lies ahead, as it usually does."""
     tab: str = ""
 
     @property
@@ -69,7 +72,7 @@ class Place:
 
     @property
     def in_use(self) -> MappingTable | None:
-        return serving(self.versions, timezone.localdate())
+        return serving(self.versions, self.on_date)
 
     @property
     def base(self) -> MappingTable | None:
@@ -78,7 +81,7 @@ class Place:
 
     @property
     def standing(self) -> Standing | None:
-        return standing(self.version, self.versions) if self.version else None
+        return standing(self.version, self.versions, self.on_date) if self.version else None
 
     @property
     def is_draft(self) -> bool:
@@ -121,7 +124,7 @@ def crumbs_of(place: Place | None, title: str) -> dict[str, list[tuple[str, str]
 
 
 def place_of(request: HttpRequest, tab: str, entity_id: object = None, version_id: object = None) -> Place | None:
-    """The place of a request, in two queries, inside a scope; kept with the request for head and tabs.
+    """The place of a request, in three queries, inside a scope; kept with the request for head and tabs.
 
     Without a legal entity the first by name; without a version the unfinished one, else the one in use. None where the
     tenant has no legal entity. Raises Http404 for what does not exist here.
@@ -143,7 +146,9 @@ def place_of(request: HttpRequest, tab: str, entity_id: object = None, version_i
     if entity is None:
         raise Http404
     mine = [each for each in versions if each.legal_entity_id == entity.pk]
-    shown = next((each for each in mine if each.pk == wanted), None) if wanted else _default(mine)
+    last_seen = SourceCode.objects.filter(legal_entity=entity).aggregate(Max("last_seen_date"))["last_seen_date__max"]
+    on_date = max(timezone.localdate(), last_seen or date.min)
+    shown = next((each for each in mine if each.pk == wanted), None) if wanted else _default(mine, on_date)
     membership = membership_of(request)
     place = Place(
         entity=entity,
@@ -154,6 +159,7 @@ def place_of(request: HttpRequest, tab: str, entity_id: object = None, version_i
         may_approve=has_role(request, APPROVERS),
         may_see_pay=membership is not None and membership.may_see_pay,
         username=request.user.get_username(),
+        on_date=on_date,
         tab=tab,
     )
     request.mapping_place = place  # type: ignore[attr-defined]
@@ -174,13 +180,13 @@ def before(version: MappingTable, versions: Iterable[MappingTable]) -> MappingTa
     return serving((each for each in versions if _age(each) < _age(version)), version.valid_from)
 
 
-def standing(version: MappingTable, versions: Collection[MappingTable]) -> Standing:
+def standing(version: MappingTable, versions: Collection[MappingTable], on_date: date) -> Standing:
+    """`on_date` is that of the place: whatever serves today or then is in use."""
     if version.state != State.APPROVED:
         return Standing(version.state)
-    today = timezone.localdate()
-    if version == serving(versions, today):
+    if version in (serving(versions, timezone.localdate()), serving(versions, on_date)):
         return Standing.IN_USE
-    is_later = version.valid_from > today and version == serving(versions, version.valid_from)
+    is_later = version.valid_from > on_date and version == serving(versions, version.valid_from)
     return Standing.APPROVED if is_later else Standing.REPLACED
 
 
@@ -197,8 +203,8 @@ def _is_overtaken(version: MappingTable, versions: Iterable[MappingTable]) -> bo
     )
 
 
-def _default(versions: list[MappingTable]) -> MappingTable | None:
-    return unfinished_of(versions) or serving(versions, timezone.localdate()) or next(iter(versions), None)
+def _default(versions: list[MappingTable], on_date: date) -> MappingTable | None:
+    return unfinished_of(versions) or serving(versions, on_date) or next(iter(versions), None)
 
 
 def _age(version: MappingTable) -> tuple[date, int]:

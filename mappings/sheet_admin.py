@@ -26,7 +26,7 @@ from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 
 from mappings.csv_guard import guarded
-from mappings.forms import SealedFile, SheetConfirmForm, SheetImportForm
+from mappings.forms import SealedFile, SheetConfirmForm, SheetImportForm, is_excel_name
 from mappings.models import MappingTable
 from mappings.money_rows import MoneyTable, Names, money_table
 from mappings.pay_privacy import Sum
@@ -61,6 +61,7 @@ class SheetAdmin(ImportExportModelAdmin, RoleAdmin):
     list_per_page = 25
     list_filter_submit = True
     list_select_related = ("mapping_table__legal_entity",)
+    #: In this order: `is_excel_name` is the number of the one that reads a file.
     formats = (CsvSheet, ExcelSheet)
     import_form_class = SheetImportForm
     confirm_form_class = SheetConfirmForm
@@ -190,7 +191,8 @@ class SheetAdmin(ImportExportModelAdmin, RoleAdmin):
         return {"rollback_on_validation_errors": True}
 
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
-        return {"legal_entity": request.GET.get("entity")}
+        place: Place | None = getattr(request, "mapping_place", None)
+        return {"legal_entity": place.entity.pk if place else None, "format": "0"}
 
     def get_confirm_form_initial(self, request: HttpRequest, import_form: Any) -> dict[str, Any]:
         initial: dict[str, Any] = super().get_confirm_form_initial(request, import_form)
@@ -223,8 +225,14 @@ class SheetAdmin(ImportExportModelAdmin, RoleAdmin):
         return response
 
     def _open_sealed(self, request: HttpRequest) -> None:
-        """A file that waits in the form stands in for an upload."""
-        name = request.POST.get("import_file_name", "")
+        """A file that waits in the form stands in for an upload; what a file is, its name says."""
+        if request.method != "POST":
+            return
+        fields = request.POST.copy()
+        name = fields.get("import_file_name", "")
+        if file := request.FILES.get("import_file"):
+            fields["format"] = str(int(is_excel_name(file.name or "")))
+            request.POST = fields  # type: ignore[assignment]
         if not name or request.FILES:
             return
         try:

@@ -76,7 +76,7 @@ class CsvSheet(base_formats.CSV):
         text = _decoded(in_stream, self.encoding or "utf-8-sig") if isinstance(in_stream, bytes) else in_stream
         if "\x00" in text:
             raise Unreadable(
-                "The file is no text. Save it as “CSV UTF-8”, or choose the format XLSX for an Excel file."
+                "The file is no text. Save it as “CSV UTF-8”; an Excel file is one whose name ends in .xlsx."
             )
         text = text.removeprefix("\ufeff")
         header = text.partition("\n")[0]
@@ -115,7 +115,7 @@ class ExcelSheet(base_formats.XLSX):
             raise
         except _NO_EXCEL:
             raise Unreadable(
-                "This is no Excel file (.xlsx). Save it as “Excel Workbook”, or choose the format CSV."
+                "This is no Excel file (.xlsx). Save it as “Excel Workbook”, or as “CSV UTF-8” with a name that ends in .csv."
             ) from None
         if not book.worksheets:
             raise Unreadable("The file has no sheet with rows.")

@@ -12,7 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.models import AuditEntry
 from audit.trail import sentence
+from gusto.models import PayrollRun
 from mappings.models import Crosswalk, MainAccount, MappingRule
+from mappings.preview import lines_of_run
 from mappings.tables import new_draft
 from tenants.scope import tenant_scope
 from tests.mappings.mapping_world import JANUARY, JUNE, LINES, MAY, RULES, Mapped, mapped, signed_in
@@ -253,6 +255,17 @@ def test_rules_that_caught_nothing_are_listed(bakery, bob):
     words = words_of(signed_in(bob).get(f"{bakery.coverage}?show=unused"))
     assert "Rules never used 1" in words
     assert "R04 Employee tax any 2110 Payroll clearing, Gusto" in words
+
+
+def test_large_payrolls_are_looked_at_one_by_one(bakery):
+    bakery.pay()
+    bakery.pay(check_date=MAY)
+    with tenant_scope(bakery.tenant.id):
+        assert [header.check_date for header in lines_of_run(bakery.entity)] == [JUNE, MAY]
+        PayrollRun.objects.filter(check_date=MAY).update(employees=12_000)
+        assert [header.check_date for header in lines_of_run(bakery.entity)] == [JUNE]
+        PayrollRun.objects.filter(check_date=JUNE).update(employees=50_000)
+        assert [header.check_date for header in lines_of_run(bakery.entity)] == [JUNE]
 
 
 def queries(client: Client, address: str) -> int:

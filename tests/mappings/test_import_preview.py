@@ -204,7 +204,11 @@ def test_too_many_rows_are_refused_at_once(bakery, bob, rows):
     row = "2026-01-01,Q{},earning,C{},,,,,,,,debit,1,100,6000,,,\n"
     content = header + "\n" + "".join(row.format(number, number) for number in range(rows))
     words = words_of(upload(signed_in(bob), bakery, content.encode()))
-    too_long = "The file has more than 5,000 rows." if rows < 50_000 else "The file has more than 5 MB."
+    too_long = (
+        "The file has more than 5,000 rows."
+        if rows < 50_000
+        else "The file has more than 5 MB. A mapping has at most 5,000 rows."
+    )
     assert too_long in words
     assert len(bakery.versions()) == 1
 
