@@ -40,11 +40,15 @@ SENTENCES: dict[str, str] = {
     "api_token.removed": "The API token “{name}” of {user} was removed.",
     "legal_entity.created": "Legal entity {name} was created.",
     "legal_entity.changed": "Legal entity {name} was changed: {changed}.",
+    "legal_entity.went_live": (
+        "Legal entity {name} went live with company code {company_code}, from check date {first_date} on: {approval}."
+    ),
     "connection.created": "Connection {name} to {system} was created.",
     "connection.changed": "Connection {name} was changed: {changed}.",
     "connection.tested": "Connection {name} was tested: {result}.",
     "connection.broken": "Connection {name} stopped working: {sentence}",
     "connection.healed": "Connection {name} works again.",
+    "connection.disconnected": "Connection {name} was disconnected: its secrets were removed.",
     "connection.on_premises": "The operator allowed connection {name} to reach addresses inside the own network.",
     "gusto.connected": "{legal_entity} was connected to Gusto company {company}.",
     "gusto.refused": "Connecting {legal_entity} to Gusto was refused: {sentence}",

@@ -8,6 +8,7 @@ with a value or with one of the four errors of `audit.exchange`, and `erp.postin
 from __future__ import annotations
 
 import importlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class CheckResult:
     name: str
     is_passed: bool
     sentence: str
+    told_at: float = field(default_factory=time.monotonic, compare=False, repr=False)
+    """When it was known, in seconds of the monotonic clock: what lies between two lines is how long the second took."""
 
 
 @dataclass(frozen=True, slots=True)

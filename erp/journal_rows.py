@@ -1,16 +1,18 @@
-"""A frozen journal as rows of a page: by main account, by a dimension or as they are, with the names that the ledger gives
+"""A journal as rows of a page, frozen or only tried: by main account, by a dimension or as they are, with the names that the ledger gives
 to accounts and dimensions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
+from typing import Protocol
 
 from django.db.models import Q
 
-from erp.models import Posting, PostingLine
+from erp.models import Posting
 from mappings.journal import ZERO
 from mappings.models import DimensionValue, MainAccount
 
@@ -70,17 +72,38 @@ class JournalTable:
         return [(BY_ACCOUNT, "Account"), *((name, name) for name in self.dimensions), (NOT_GROUPED, "Not grouped")]
 
 
+class Line(Protocol):
+    """A journal line, kept or not: `PostingLine` and `mappings.journal.JournalLine` alike."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def main_account(self) -> str: ...
+    @property
+    def dimensions(self) -> Iterable[tuple[str, str]]: ...
+    @property
+    def debit(self) -> Decimal: ...
+    @property
+    def credit(self) -> Decimal: ...
+    @property
+    def text(self) -> str: ...
+
+
 def journal_table(posting: Posting, by: str = BY_ACCOUNT) -> JournalTable:
-    """Three queries at most, inside a scope. Debits stand before credits, inside by main account, as the journal was built.
+    """The table of a posting's frozen journal. Three queries at most, inside a scope."""
+    return table_of_lines(list(posting.lines.all()), posting.connection_id, posting.company_code, by)
+
+
+def table_of_lines(lines: Sequence[Line], connection_id: int, company_code: str, by: str = BY_ACCOUNT) -> JournalTable:
+    """Two queries at most, inside a scope. Debits stand before credits, inside by main account, as the journal was built.
 
     `by`: one of `choices`; anything else groups by main account.
     """
-    lines = list(posting.lines.all())
     dimensions = tuple(sorted({name for line in lines for name, _ in line.dimensions}))
-    accounts = _account_names(posting, lines)
-    values = _value_names(posting, lines)
+    accounts = _account_names(connection_id, company_code, lines)
+    values = _value_names(connection_id, company_code, lines)
 
-    def row(line: PostingLine) -> JournalRow:
+    def row(line: Line) -> JournalRow:
         mine = dict(line.dimensions)
         texts = (
             f"{mine[name]} {values.get((name, mine[name]), '')}".strip() if name in mine else "" for name in dimensions
@@ -110,22 +133,22 @@ def journal_table(posting: Posting, by: str = BY_ACCOUNT) -> JournalTable:
     return JournalTable(dimensions, tuple(groups), by, len(lines), debit, credit)
 
 
-def _account_names(posting: Posting, lines: list[PostingLine]) -> dict[str, str]:
+def _account_names(connection_id: int, company_code: str, lines: Sequence[Line]) -> dict[str, str]:
     found = MainAccount.objects.filter(
-        connection_id=posting.connection_id,
-        company_code=posting.company_code,
+        connection_id=connection_id,
+        company_code=company_code,
         number__in={line.main_account for line in lines},
     )
     return dict(found.values_list("number", "name"))
 
 
-def _value_names(posting: Posting, lines: list[PostingLine]) -> dict[tuple[str, str], str]:
+def _value_names(connection_id: int, company_code: str, lines: Sequence[Line]) -> dict[tuple[str, str], str]:
     """Values of the company code win over those that are shared by all."""
     wanted = {(name, value) for line in lines for name, value in line.dimensions}
     found = (
         DimensionValue.objects.filter(
-            Q(company_code=posting.company_code) | Q(company_code=""),
-            connection_id=posting.connection_id,
+            Q(company_code=company_code) | Q(company_code=""),
+            connection_id=connection_id,
             dimension__in={name for name, _ in wanted},
             value__in={value for _, value in wanted},
         )

@@ -259,6 +259,8 @@ def _keep(tenant_id: uuid.UUID, legal_entity_id: int, company_uuid: str, fields:
         legal_entity.save(update_fields=["gusto_company_uuid", "gusto_connection", "posts_from_date"])
         notices.pick_up(company_uuid)
         work.enqueue("gusto.sweep", str(legal_entity.pk), tenant_id=tenant_id)
+        if not legal_entity.is_live:
+            work.enqueue("gusto.read_past", str(legal_entity.pk), tenant_id=tenant_id)
         work.enqueue(checks.KIND, str(grant.pk), tenant_id=tenant_id)
         work.enqueue("gusto.feed", tenant_id=None)
         work.enqueue("gusto.subscribe", tenant_id=None)

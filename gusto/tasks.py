@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit import work
-from gusto import events, ledger_report, notices, payroll_run, subscription
+from gusto import events, ledger_report, notices, past_payrolls, payroll_run, subscription
 from gusto.check import check_gusto
 from tenants import checks
 
@@ -14,6 +14,7 @@ def register() -> None:
     work.register("gusto.feed", events.feed)
     work.register("gusto.sweep", events.sweep)
     work.register("gusto.subscribe", subscription.ensure)
+    work.register("gusto.read_past", past_payrolls.read_past)
     work.register("gusto.read_payroll", payroll_run.read_payroll, payroll_run.read_payroll_exhausted)
     work.register(
         payroll_run.LEDGER_REPORT,

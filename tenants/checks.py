@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from tenants.models import Connection
 
@@ -18,6 +18,8 @@ class Check(TypedDict):
     name: str
     is_passed: bool
     sentence: str
+    seconds: NotRequired[float]
+    """How long it took; one request may answer several lines."""
 
 
 #: Gets the connection's id and its tenant; called outside any tenant scope, because it calls the outside world.

@@ -293,6 +293,10 @@ class LegalEntity(TenantModel):
 
     name = models.CharField(max_length=200)
     gusto_company_uuid = models.CharField(max_length=64, blank=True, editable=False)
+    gusto_company_name = models.CharField(max_length=200, blank=True, editable=False, help_text="As Gusto last said.")
+    is_live = models.BooleanField(
+        default=True, editable=False, help_text="No journal is made of its payrolls before an owner goes live."
+    )
     gusto_connection = models.ForeignKey(
         Connection, models.PROTECT, null=True, blank=True, related_name="gusto_legal_entities"
     )
