@@ -217,17 +217,21 @@ def _in_batches(
                 "not, delete the batch in GLS840."
             )
         )
-    if known.is_staged:
-        hours = timedelta(hours=client.fields.posting_hours)
-        return said(
-            CannotTell(
-                f"{_begun(place)} is not in GLS840 any more, and the ledger of M3 does not show GL information {key}. Somebody "
-                "updated or deleted it there. Nothing was sent again.",
-                needs_person=known.gone_at is not None and now - known.gone_at > hours,
-            ),
-            is_gone=True,
-        )
-    return said(Absent())
+    if not known.is_staged:
+        return said(Absent())
+    hours = timedelta(hours=client.fields.posting_hours)
+    is_gone_for_good = known.gone_at is not None and now - known.gone_at > hours
+    if is_gone_for_good and known.is_begun and known.is_left:
+        # Had somebody updated it, the ledger would show it by now; and nothing reaches the ledger without a person's hand.
+        return said(Absent(was_known=True), is_gone=True)
+    return said(
+        CannotTell(
+            f"{_begun(place)} is not in GLS840 any more, and the ledger of M3 does not show GL information {key}. Somebody updated "
+            "or deleted it there. Look among the erroneous transactions of FCR040; nothing was sent again.",
+            needs_person=is_gone_for_good,
+        ),
+        is_gone=True,
+    )
 
 
 def _begun(words: str) -> str:

@@ -62,6 +62,7 @@ def read_reference(client: M3Client, company_code: str) -> Reference:
     names = dimensions_of(client)
     identities = {code: _identities(client, code) for code in codes}
     accounts = {code: found[0] for code, found in identities.items()}
+    used = {field for division in divisions.values() for field in used_dimensions(division.settings)}
     problems: list[str] = []
     if not codes:
         problems.append(
@@ -74,7 +75,7 @@ def read_reference(client: M3Client, company_code: str) -> Reference:
             problems += settings_problems(company_code, divisions[company_code].settings)
     return Reference(
         company_codes=tuple((code, divisions[code].name, divisions[code].currency) for code in codes),
-        dimensions=tuple(sorted(names)),
+        dimensions=tuple(sorted(name for name, field in names.items() if field in used)),
         accounts=tuple(_accounts(divisions, accounts, names, client)),
         dimension_values=tuple(_values(identities, names)),
         periods=tuple(_periods(client, divisions)),

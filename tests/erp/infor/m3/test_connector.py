@@ -185,8 +185,23 @@ def test_a_batch_that_a_person_deletes_is_never_staged_again_by_itself(m3):
     assert not found.needs_person
     with pytest.raises(OutcomeUnknown):
         m3.connector(submit_mode="stage_only").post_journal(journal, kept.progress())
+    # Had it been updated, the ledger would show it after these hours; a person decides what follows.
     kept.values["gone"] = earlier(5)
-    found = look(m3, journal, kept, submit_mode="stage_only")
+    assert look(m3, journal, kept, submit_mode="stage_only") == Absent(was_known=True)
+    assert m3.batches() == []
+
+
+def test_a_batch_that_vanishes_before_it_was_handed_over_calls_a_person(m3):
+    """It was whole, so that somebody may have updated it by hand."""
+    journal, kept = payroll(4), Kept()
+    m3.play("status", path=UPDATE, status=429)
+    with pytest.raises(TemporaryFailure):
+        enter(m3, journal, kept)
+    m3.system.interface.remove(m3.system.interface.find_key(journal.posting_key))
+    found = look(m3, journal, kept)
+    assert (isinstance(found, CannotTell), found.needs_person) == (True, False)
+    kept.values["gone"] = earlier(5)
+    found = look(m3, journal, kept)
     assert found.needs_person
     assert journal.posting_key in found.sentence
     assert m3.batches() == []

@@ -5,9 +5,12 @@ person in GLS840.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
+
+from django.utils import timezone
 
 from audit import work
 from audit.sandbox import Sandbox, Store
@@ -19,6 +22,7 @@ from erp.infor.m3.sandbox_settings import M3Settings
 from erp.infor.sandbox import InforSandbox
 from erp.models import Posting
 from tenants.models import Tenant
+from tenants.scope import tenant_scope
 from tests.erp.books import Books, books_of
 from tests.erp.contract import PostingContract
 from tests.erp.far_ledger import FarLedger, Held, Step
@@ -219,3 +223,17 @@ class TestUpdatingM3(PostingContract):
 
 class TestStagingM3(PostingContract):
     far_ledger = StagingM3
+
+    def test_a_batch_that_a_person_deleted_is_staged_again_only_if_a_person_says_so(self, books: Books) -> None:
+        posting = books.send(books.journal())
+        books.far.remove(posting.posting_key)
+        books.hurry()
+        with tenant_scope(books.tenant.pk):
+            row = Posting.objects.get(pk=posting.pk)
+            row.progress = {**row.progress, "gone": (timezone.now() - timedelta(hours=5)).isoformat()}
+            row.save(update_fields=["progress"])
+        books.hurry()
+        posting = books.again(posting)
+        assert (posting.state, posting.reason) == ("blocked", "removed"), posting.sentence
+        books.holds()
+        books.holds(books.replay(posting))
