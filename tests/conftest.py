@@ -32,6 +32,12 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
         cursor.execute("RESET ROLE")
 
 
+@pytest.fixture(autouse=True)
+def _passwords_are_quick(settings) -> None:
+    """A password is slow to check on purpose, a third of a second; people of tests sign in hundreds of times."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+
+
 @pytest.fixture
 def tenant(db) -> Tenant:
     return Tenant.objects.create(name="Acme Bakery", slug="acme")

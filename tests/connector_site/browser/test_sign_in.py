@@ -11,8 +11,11 @@ from allauth.usersessions.models import UserSession
 from django.core import mail
 from playwright.sync_api import BrowserContext, Page, expect
 
+from connector_site import invitations
 from tenants.models import ApiToken, CacheEntry, Tenant
-from tests.connector_site.browser.conftest import DESKTOP
+from tenants.scope import tenant_scope
+from tests.connector_site.browser.conftest import DESKTOP, PHONE
+from tests.connector_site.browser.test_browser import MEASURES
 from tests.connector_site.test_sign_in import PASSWORD, code_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -86,6 +89,21 @@ def test_dana_is_led_to_a_second_factor_and_signs_in_with_it(tenant, dana, door)
         other.get_by_label("Code").fill(code)
         other.get_by_role("button", name="Sign in", exact=True).click()
         expect(other.get_by_role("navigation", name="Where you are")).to_be_visible()
+
+
+def test_every_page_before_the_sign_in_fits_and_can_be_read(tenant, alice, door, settings):
+    settings.HAS_MAIL = settings.SIGN_UP_ALLOWED = True
+    with tenant_scope(tenant.id):
+        link = invitations.invite(tenant, "nina@a-long-name.example.com", ["approver"], may_see_pay=True, by=alice)
+    pages = ("/account/login/", "/account/password/reset/", "/account/sign-up/", "/account/invitation/none/", link)
+    for size in (DESKTOP, PHONE, {"width": 320, "height": 700}):
+        for colours in ("light", "dark"):
+            page = door(viewport=size, color_scheme=colours)
+            for path in pages:
+                page.goto(path)
+                page.wait_for_function("!document.documentElement.hasAttribute('x-cloak')")
+                found = page.evaluate(MEASURES)
+                assert found == {"over": 0, "h1": 1, "main": 1, "faint": []}, f"{path} {size['width']} {colours}"
 
 
 def test_bob_adds_a_passkey_and_needs_no_password_any_more(tenant, bob, door):
