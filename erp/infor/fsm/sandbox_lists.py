@@ -54,6 +54,7 @@ class Lists:
         if set_name and set_name not in of.sets:
             raise error(f"{set_name} is not a set of {name}")
         limit = self._number(query.get("_limit", str(DEFAULT_LIMIT)))
+        limit = min(limit, self.settings.limit_max or limit)
         if query.get("_out", "JSON") != "JSON":
             raise error("this sandbox answers in JSON")
         rows = [] if is_denied else self._rows(of, query)

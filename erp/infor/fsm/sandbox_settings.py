@@ -42,6 +42,8 @@ class FsmSettings(CheckedSettings):
     counts_by_default: bool = False
     """Whether lists say their count unless asked not to; else -1 unless asked for."""
     paging_links: bool = True
+    limit_max: int = 0
+    """Rows that a page holds at most, whatever was asked for; 0 = as many as were asked for."""
     units_are_active_only: bool = False
     """AccountingUnit without the field Active, as a release may have it."""
     batch_max: int = 0

@@ -113,6 +113,7 @@ class FsmValidating(Fsm):
     """An edit-only run first; of the other steps the faults are played above."""
 
     validates_first: ClassVar[str] = "yes"
+    faults: ClassVar[tuple[str, ...] | None] = ("lost_answer", "refuse", "status_after")
     steps: ClassVar[tuple[Step, ...]] = (
         SIGN_IN,
         Step("validate", "GET", f"{INTERFACE}/EditOnly"),

@@ -138,6 +138,12 @@ def test_short_pages_are_put_together(fsm: Fsm) -> None:
     assert read(fsm, list_rows="10") == read(fsm)
 
 
+def test_pages_that_are_shorter_than_asked_for_are_put_together(fsm: Fsm) -> None:
+    whole = read(fsm)
+    fsm.set(limit_max=12)
+    assert read(fsm) == whole
+
+
 def test_a_list_that_is_cut_is_never_taken_for_whole(fsm: Fsm) -> None:
     fsm.set(paging_links=False)
     with pytest.raises(TemporaryFailure, match="FSM showed 10 of 17 rows of the accounts"):
