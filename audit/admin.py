@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -20,13 +20,14 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from audit import trail
+from audit import trail, verification, work
 from audit.models import AuditEntry, Exchange, WorkItem
-from tenants.admin import RoleAdmin
+from tenants.admin import RoleAdmin, has_role
+from tenants.models import Role
 from tenants.scope import current_tenant
 
-#: A chain is walked from its first entry, so a page does not do it more often than this.
-CHAIN_SECONDS = 60
+#: Who may have the chain verified.
+VERIFIERS = (Role.OWNER, Role.AUDITOR)
 
 #: Characters of a sentence in the list; the entry's page has it whole.
 SENTENCE_SHOWN = 240
@@ -54,22 +55,15 @@ def is_under_way(tenant_id: uuid.UUID | None, kinds: Iterable[str], ref: str) ->
     ).exists()
 
 
-def chain() -> trail.Verification:
-    """The verification of the open scope's chain, at most CHAIN_SECONDS old."""
-    key = f"chain:{current_tenant()}"
-    found: trail.Verification | None = cache.get(key)
-    if found is None:
-        found = trail.verify()
-        cache.set(key, found, CHAIN_SECONDS)
-    return found
-
-
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RoleAdmin):
     """Who did what to what, when."""
 
     list_display = ("number", "when", "who", "said", "about")
-    list_filter = (("actor", AllValuesCheckboxFilter), ("action", AllValuesCheckboxFilter), ("at", RangeDateTimeFilter))
+    list_filter = (
+        ("actor", AllValuesCheckboxFilter), ("action", AllValuesCheckboxFilter), ("subject", AllValuesCheckboxFilter),
+        ("at", RangeDateTimeFilter),
+    )  # fmt: skip
     list_filter_submit = True
     search_fields = ("subject_id", "actor", "request_id", "action")
     search_help_text = "Person, action, posting key, Gusto id or reference number"
@@ -97,11 +91,35 @@ class AuditEntryAdmin(RoleAdmin):
         link, words = about(entry.subject, entry.subject_id)
         return format_html('<a href="{}">{}</a>', link, words) if link else words
 
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path("verify/", self.admin_site.admin_view(self.verify), name="audit_verify"),
+            path("chain/", self.admin_site.admin_view(self.chain), name="audit_chain"),
+        ]
+        found: list[URLPattern] = super().get_urls()
+        return own + found
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "chain": chain()})
+        response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), **_chain(request)})
         return response
+
+    def chain(self, request: HttpRequest) -> HttpResponse:
+        """The head of the list alone, for a page that watches a verification."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return TemplateResponse(request, "audit/chain_state.html", {**_chain(request), "is_watched": True})
+
+    def verify(self, request: HttpRequest) -> HttpResponse:
+        """Have the chain verified now."""
+        if not has_role(request, VERIFIERS):
+            raise PermissionDenied
+        if request.method == "POST":
+            if _progress() is None:
+                trail.record("audit.verification_asked", subject="audit_trail")
+            work.enqueue(verification.KIND, tenant_id=current_tenant())
+        return HttpResponseRedirect(reverse("admin:audit_auditentry_changelist"))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -110,8 +128,11 @@ class AuditEntryAdmin(RoleAdmin):
         if entry is None:
             raise Http404
         link, words = about(entry.subject, entry.subject_id)
+        changes, facts = changes_of(entry.facts)
         context = {
             "entry": entry,
+            "changes": changes,
+            "entry_facts": facts,
             "title": f"Audit entry {entry.number}",
             "crumbs": [("Audit trail", reverse("admin:audit_auditentry_changelist")), (f"Entry {entry.number}", "")],
             "sentence": trail.sentence(entry),
@@ -120,6 +141,35 @@ class AuditEntryAdmin(RoleAdmin):
             "seal": bytes(entry.seal).hex(),
         }
         return self.draw(request, object_id, extra_context, **context)
+
+
+def _progress() -> work.Progress | None:
+    return work.progress_of(current_tenant(), [verification.KIND])
+
+
+def _chain(request: HttpRequest) -> dict[str, Any]:
+    """What the head of the list shows. `looks` counts how often a page has looked: it looks less often after a while."""
+    looks = request.GET.get("looks", "0")
+    number = int(looks) + 1 if looks.isdecimal() and len(looks) < 6 else 1
+    return {
+        "chain": verification.last(),
+        "progress": _progress(),
+        "may_verify": has_role(request, VERIFIERS),
+        "looks": number,
+        "looks_again_seconds": 1 if number <= 30 else 5,
+    }
+
+
+def changes_of(facts: dict[str, Any]) -> tuple[list[tuple[str, Any, Any]], list[tuple[str, Any]]]:
+    """The facts of an entry: (name, before, after) of what it says both of, and (name, value) of the rest. Secrets were
+    masked before they were written.
+    """
+    before, after = facts.get("before"), facts.get("after")
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return [], list(facts.items())
+    names = list(dict.fromkeys([*before, *after]))
+    rest = [(name, value) for name, value in facts.items() if name not in ("before", "after")]
+    return [(name, before.get(name, ""), after.get(name, "")) for name in names], rest
 
 
 def about(subject: str, subject_id: str) -> tuple[str, str]:

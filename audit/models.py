@@ -46,6 +46,22 @@ class AuditHead(models.Model):
     seal = models.BinaryField(default=b"")
 
 
+class ChainVerification(TenantModel):
+    """One walk along a tenant's chain: the last one stands on the audit trail, and a broken one on every page."""
+
+    verified_at = models.DateTimeField()
+    entries = models.PositiveBigIntegerField()
+    broken_at = models.PositiveBigIntegerField(null=True, help_text="Number of the first entry that does not fit.")
+    sentence = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["-id"]
+
+    @property
+    def is_intact(self) -> bool:
+        return self.broken_at is None
+
+
 class Exchange(TenantModel):
     """One request to an outside system and its answer, masked; digests and sizes only where it carries pay or people."""
 
@@ -99,6 +115,8 @@ class WorkItem(models.Model):
     lease = models.UUIDField(null=True, default=None)
     leased_until = models.DateTimeField(null=True)
     sentence = models.TextField(blank=True, help_text="Why the last attempt did not finish.")
+    steps_done = models.PositiveIntegerField(default=0, db_default=0)
+    steps_total = models.PositiveIntegerField(default=0, db_default=0, help_text="0 = nobody knows how many there are.")
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 

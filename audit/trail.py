@@ -91,7 +91,7 @@ SENTENCES: dict[str, str] = {
     "webhook_subscription.created": "The webhook subscription was created.",
     "webhook_subscription.verified": "The webhook subscription was verified by Gusto.",
     "keys.rotated": "{count} stored secrets were encrypted anew.",
-    "audit.verified": "The chain was verified: {entries} entries.",
+    "audit.verification_asked": "A verification of the chain of audit entries was asked for.",
     "provision.applied": "A provision file was applied: {changes} changes.",
 }
 
@@ -174,31 +174,69 @@ _SEALED_TEXT = """convert_to(jsonb_build_array(tenant_id, number, extract(epoch 
     subject_id, request_id, facts)::text, 'UTF8')"""
 
 
+#: Below every number: a chain is read from its very beginning, so that nothing hides before number 1.
+LOWEST = -(2**62)
+
+
 def verify(anchors: Iterable[Head] = ()) -> Verification:
     """Check the chain of the tenant whose scope is open, against the anchors given for it."""
+    head, entries = standing()
+    broken_at = first_unfit(1, head.number) if head.number else None
+    if broken_at is not None:
+        return unfit(head, entries, broken_at)
+    return verify_end(head, entries, anchors)
+
+
+def standing() -> tuple[Head, int]:
+    """The head of the open scope's chain, and how many entries there are."""
     tenant = str(current_tenant())
     with connection.cursor() as cursor:
         cursor.execute("SELECT number, encode(seal, 'hex') FROM audit_audithead WHERE tenant_id = %s", [tenant])
         row = cursor.fetchone()
-        head = Head(tenant, int(row[0]), str(row[1])) if row else Head(tenant, 0, "")
-        cursor.execute("SELECT count(*), COALESCE(max(number), 0) FROM audit_auditentry WHERE tenant_id = %s", [tenant])
-        entries, highest = cursor.fetchone() or (0, 0)
+        cursor.execute("SELECT count(*) FROM audit_auditentry WHERE tenant_id = %s", [tenant])
+        counted = cursor.fetchone()
+    head = Head(tenant, int(row[0]), str(row[1])) if row else Head(tenant, 0, "")
+    return head, int(counted[0]) if counted else 0
+
+
+def first_unfit(first: int, last: int) -> int | None:
+    """Number of the first entry from `first` to `last` that does not fit to the one before it; None where all do."""
+    tenant = str(current_tenant())
+    with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT min(number) FROM (
                 SELECT number,
-                    number = row_number() OVER w
+                    number = %s + row_number() OVER w
                     AND previous_seal = COALESCE(lag(seal) OVER w, ''::bytea)
                     AND seal = sha256(previous_seal || {_SEALED_TEXT}) AS fits
-                FROM audit_auditentry WHERE tenant_id = %s WINDOW w AS (ORDER BY number)
-            ) AS chain WHERE NOT fits""",  # noqa: S608 - a constant of this module
-            [tenant],
+                FROM audit_auditentry WHERE tenant_id = %s AND number BETWEEN %s AND %s WINDOW w AS (ORDER BY number)
+            ) AS chain WHERE NOT fits AND number >= %s""",  # noqa: S608 - a constant of this module
+            # The entry before the first is read as well: its seal is what the first one names.
+            [max(first - 2, 0), tenant, first - 1 if first > 1 else LOWEST, last, first if first > 1 else LOWEST],
         )
         row = cursor.fetchone()
-        broken_at = int(row[0]) if row and row[0] is not None else None
-        if broken_at is not None:
-            return Verification(head, entries, broken_at, f"Audit entry {broken_at} does not match its seal.")
-        if highest != head.number or (head.number and not _has_seal(cursor, tenant, head.number, head.seal)):
+    return int(row[0]) if row and row[0] is not None else None
+
+
+def unfit(head: Head, entries: int, broken_at: int) -> Verification:
+    """The result where an entry does not fit."""
+    return Verification(head, entries, broken_at, f"Audit entry {broken_at} does not match its seal.")
+
+
+def verify_end(head: Head, entries: int, anchors: Iterable[Head] = ()) -> Verification:
+    """The rest of `verify` for a chain whose entries fit up to `head`: whether it ends there, and where the anchors say."""
+    tenant = head.tenant_id
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COALESCE(max(number), 0) FROM audit_auditentry WHERE tenant_id = %s", [tenant])
+        row = cursor.fetchone()
+        highest = int(row[0]) if row else 0
+        # What is written meanwhile stands behind the head that was read.
+        if highest < head.number or (head.number and not _has_seal(cursor, tenant, head.number, head.seal)):
             return Verification(head, entries, highest + 1, f"Entries after number {highest} are missing.")
+        if highest > head.number and not _is_known_end(cursor, tenant, highest):
+            return Verification(
+                head, entries, head.number + 1, f"The trail goes on behind number {head.number}, where it ended."
+            )
         for anchor in anchors:
             if anchor.tenant_id != tenant or anchor.number == 0:
                 continue
@@ -214,6 +252,12 @@ def verify(anchors: Iterable[Head] = ()) -> Verification:
                     head, entries, anchor.number, f"Entry {anchor.number} is not the one that was anchored."
                 )
     return Verification(head, entries, None, f"{entries} entries, unbroken up to number {head.number}.")
+
+
+def _is_known_end(cursor: Any, tenant: str, number: int) -> bool:
+    cursor.execute("SELECT number >= %s FROM audit_audithead WHERE tenant_id = %s", [number, tenant])
+    row = cursor.fetchone()
+    return bool(row and row[0])
 
 
 def _has_seal(cursor: Any, tenant: str, number: int, seal: str) -> bool:

@@ -15,7 +15,7 @@ import random
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -82,6 +82,15 @@ class Claim:
             if cursor.rowcount != 1:
                 raise LeaseLost(f"{self.kind} {self.ref}")
 
+    def progress(self, done: int, total: int) -> None:
+        """Prolong the lease and say how far the work is, for whoever watches. Raises LeaseLost."""
+        self.guard()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE audit_workitem SET steps_done = %s, steps_total = %s WHERE id = %s AND lease = %s",
+                [done, total, self.item_id, self.lease],
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -146,6 +155,35 @@ def ensure(kind: str, ref: str = "", *, tenant_id: uuid.UUID | str | None) -> No
         transaction.on_commit(ring)
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far work is that somebody waits for. `total` 0 = nobody knows how many steps there are."""
+
+    done: int
+    total: int
+    is_running: bool
+    sentence: str
+    """Why the last attempt did not finish, or nothing."""
+
+    @property
+    def percent(self) -> int:
+        return min(100, self.done * 100 // self.total) if self.total else 0
+
+
+def progress_of(tenant_id: uuid.UUID | None, kinds: Iterable[str], ref: str = "") -> Progress | None:
+    """How far the work on something is that is due or runs now; None where nothing is."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT steps_done, steps_total, state = 'running', sentence FROM audit_workitem
+            WHERE kind = ANY(%s) AND ref = %s AND tenant_id IS NOT DISTINCT FROM %s::uuid
+              AND (state = 'running' OR (state = 'ready' AND due_at <= clock_timestamp()))
+            ORDER BY state = 'running' DESC, due_at LIMIT 1""",
+            [list(kinds), ref, str(tenant_id) if tenant_id else None],
+        )
+        row = cursor.fetchone()
+    return Progress(*row) if row else None
+
+
 def ring() -> None:
     """Wake a worker, unless a bell is already waiting to be heard. A lost ring is the sweep's business."""
     from django_q.tasks import async_task  # noqa: PLC0415 - django-q2 reads settings and models when imported
@@ -165,6 +203,7 @@ def claim() -> Claim | None:
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE audit_workitem AS mine SET state = 'running', attempts = mine.attempts + 1, lease = %s,
+                steps_done = 0, steps_total = 0,
                 leased_until = clock_timestamp() + %s * interval '1 second'
             FROM (SELECT id, state FROM audit_workitem AS due
                   WHERE ((due.state = 'ready' AND due.due_at <= clock_timestamp())

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
 from connector_site import error_pages, settings_pages
+from connector_site.frame import Frame, frame_of
 from tenants.middleware import SESSION_TENANT, membership_of, unscoped
 from tenants.models import LegalEntity, Membership, Role, User
 from tenants.scope import open_tenant
@@ -80,6 +81,8 @@ class ConsoleSite(UnfoldAdminSite):
         context["site_favicons"] = [{"rel": "icon", "href": static("console/icon.svg"), "type": "image/svg+xml"}]
         # There is no site besides the console to look at.
         context["site_url"] = None
+        frame = _frame(request)
+        context["broken_chain"] = frame.broken_chain if frame else ""
         return context
 
     def app_index(
@@ -91,6 +94,18 @@ class ConsoleSite(UnfoldAdminSite):
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         # The upstream view caches results by person and term but not by tenant: after a switch it would show the other's.
         return HttpResponse()
+
+
+def _frame(request: HttpRequest) -> Frame | None:
+    """What the frame counts, once per request; None for whoever is no member, and on pages that belong to no tenant."""
+    membership = membership_of(request)
+    if membership is None or open_tenant() is None:
+        return None
+    found: Frame | None = getattr(request, "frame", None)
+    if found is None:
+        found = frame_of(membership, request.user.get_username(), anew=request.path == reverse("admin:index"))
+        request.frame = found  # type: ignore[attr-defined]
+    return found
 
 
 def _tenant_note(membership: Membership | None) -> str:
@@ -139,12 +154,14 @@ def environment(request: HttpRequest) -> list[str] | None:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Only what this person may open."""
     membership = membership_of(request)
+    frame = _frame(request)
     groups: list[dict[str, Any]] = []
     if membership is not None:
         groups.append(
             {
                 "items": [
-                    _item("Home", "home", "admin:index"),
+                    _item("Home", "home", "admin:index")
+                    | _badge(frame.waits if frame else 0, "stop", "waiting for you"),
                     _item("Payroll runs", "payments", "admin:gusto_payrollrun_changelist"),
                     _item("Journals", "balance", "admin:erp_posting_changelist"),
                     _item(
@@ -155,7 +172,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                         "mappings/mappingrule/",
                         "mappings/crosswalk/",
                         "mappings/sourcecode/",
-                    ),
+                    )
+                    | _badge(frame.gaps if frame else 0, "wait", "without a rule"),
+                    _item("Employees", "group", "admin:gusto_employee_changelist"),
                 ]
             }
         )
@@ -164,7 +183,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 "separator": True,
                 "items": [
                     _item("Legal entities", "domain", "admin:tenants_legalentity_changelist"),
-                    _item("Connections", "cable", "admin:tenants_connection_changelist"),
+                    _item("Connections", "cable", "admin:tenants_connection_changelist")
+                    | _badge(frame.broken_connections if frame else 0, "stop", "need you"),
                     _item(
                         "Main accounts",
                         "list_alt",
@@ -192,6 +212,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             }
         )
     return groups
+
+
+def _badge(count: int, tone: str, words: str) -> dict[str, Any]:
+    """A number beside an item of the navigation; none for nothing. `words` say to listeners what is counted."""
+    return {"count": count, "tone": tone, "words": words} if count else {}
 
 
 def _item(title: str, icon: str, name: str, *also: str) -> dict[str, Any]:

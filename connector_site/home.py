@@ -8,25 +8,27 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Max
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
-from audit.admin import chain
+from connector_site.hearing import Hearing, hearing
+from connector_site.labour_cost import cost_chart
+from connector_site.month import month_tie_out
+from connector_site.waiting import SHOWN as WAITING_SHOWN
+from connector_site.waiting import SHOWN_ALL as WAITING_SHOWN_ALL
+from connector_site.waiting import waits_for
 from erp.connector import CONNECTORS
 from erp.models import Posting
 from erp.pages import MOVING, TYPES, run_debits
-from erp.repairs import repair_of_run, summary
 from gusto.models import PayrollRun
 from mappings.models import MappingTable
 from tenants.credentials import declaration
 from tenants.middleware import membership_of
-from tenants.models import Connection, LegalEntity, Membership, Role
+from tenants.models import Connection, LegalEntity, Role
 
 #: Runs that the sentence speaks of.
 RECENT_RUNS = 6
-#: Things listed under "Waits for you" before "and N more".
-WAITING_SHOWN = 5
 #: Seconds after which Home looks again while something moves.
 LOOKS_AGAIN_SECONDS = 10
 
@@ -98,26 +100,41 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if membership is None:
         return context
     rows = recent_runs()
-    waiting, count = waits_for(membership, request.user.get_username())
+    heard = hearing()
+    is_all_shown = request.GET.get("waits") == "all"
+    waiting, count = waits_for(
+        membership, request.user.get_username(), WAITING_SHOWN_ALL if is_all_shown else WAITING_SHOWN
+    )
     steps = setup_steps()
+    today = timezone.localdate()
+    by_department = request.GET.get("cost") == "department"
     context.update(
         rows=rows,
-        answer=answer(rows),
+        answer=whole_answer(rows, heard),
+        hearing=heard,
         waiting=waiting,
         waiting_count=count,
+        waiting_more=count - len(waiting),
         connections=_connections(),
         steps=[] if all(done for _, done, _ in steps) else steps,
         may_set_up=membership.has_role(Role.OWNER),
-        heard_at=Connection.objects.filter(system="gusto").aggregate(heard=Max("succeeded_at"))["heard"],
         has_files=has_files(),
-        broken_chain="",
+        months=month_tie_out(today),
+        chart=cost_chart(today, by_department=by_department, may_see_pay=membership.may_see_pay),
+        drawn_at=timezone.now(),
         looks_again_seconds=LOOKS_AGAIN_SECONDS
         if any(row.standing in {Standing.MOVING, Standing.ENTERED} for row in rows)
         else 0,
     )
-    if membership.has_role(Role.OWNER, Role.AUDITOR) and not chain().is_intact:
-        context["broken_chain"] = chain().sentence
     return context
+
+
+def whole_answer(rows: list[RunRow], heard: Hearing) -> tuple[str, str]:
+    """(tone, sentence): `answer`, after a word about Gusto where it is silent."""
+    tone, sentence = answer(rows)
+    if not heard.sentence:
+        return tone, sentence
+    return "stop", f"{heard.sentence} {sentence}"
 
 
 def recent_runs() -> list[RunRow]:
@@ -179,83 +196,6 @@ def answer(rows: list[RunRow]) -> tuple[str, str]:
     if not counts.keys() - {Standing.POSTED, Standing.DROPPED}:
         tone = "done" if posted else "rest"
     return tone, f"{first} {', '.join(others)}.".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One thing that a person can do something about. `what` is said first and strongest."""
-
-    tone: str
-    icon: str
-    what: str
-    more: str
-    link: str
-    button: str
-
-
-def waits_for(membership: Membership, username: str) -> tuple[list[Waiting], int]:
-    """What this person can do something about, worst first and at most WAITING_SHOWN, and how many there are."""
-    found: list[Waiting] = []
-    count = 0
-    if membership.has_role(Role.OWNER, Role.PREPARER):
-        runs = PayrollRun.objects.filter(state=PayrollRun.State.BLOCKED).select_related("legal_entity")
-        count += runs.count()
-        found += [_blocked_run(run) for run in runs.order_by("check_date", "id")[:WAITING_SHOWN]]
-        postings = Posting.objects.filter(state=Posting.State.BLOCKED).select_related("legal_entity", "payroll_run")
-        count += postings.count()
-        found += [_blocked_posting(posting) for posting in postings.order_by("posting_date", "id")[:WAITING_SHOWN]]
-    if membership.has_role(Role.OWNER):
-        broken = Connection.objects.filter(health=Connection.Health.BROKEN).order_by("name")
-        count += broken.count()
-        found += [_broken_connection(connection) for connection in broken[:WAITING_SHOWN]]
-    if membership.has_role(Role.APPROVER):
-        waiting = Posting.objects.filter(state=Posting.State.ALLOCATED).exclude(prepared_by__contains=[username])
-        # Held, as `Posting.is_held` says of one.
-        waiting = waiting.exclude(
-            payroll_run__state=PayrollRun.State.BLOCKED, payroll_run__undone_by="", reverses__isnull=True
-        )
-        count += waiting.count()
-        waiting = waiting.select_related("legal_entity", "payroll_run")
-        found += [_to_approve(posting) for posting in waiting.order_by("posting_date", "id")[:WAITING_SHOWN]]
-    return found[:WAITING_SHOWN], count
-
-
-def _blocked_run(run: PayrollRun) -> Waiting:
-    button = "Look at it"
-    if run.reason == "mapping":
-        gaps = repair_of_run(run).components
-        button = f"Map {gaps} component{'s' if gaps > 1 else ''}" if gaps else "Repair the mapping"
-    day = f"{run.check_date:%-d %b}" if run.check_date else run.payroll_uuid
-    problems = run.problems if run.reason != "unclear" else []
-    return Waiting(
-        "stop", "report", f"Blocked: {summary(problems, run.sentence)}", f"Payroll run {day}, {run.legal_entity}.",
-        reverse("admin:gusto_payrollrun_change", args=[run.pk]), button,
-    )  # fmt: skip
-
-
-def _blocked_posting(posting: Posting) -> Waiting:
-    button = {"mapping": "Repair the mapping", "reference": "Repair the mapping", "configuration": "Repair"}
-    return Waiting(
-        "stop", "report", f"Blocked: {summary(posting.problems, posting.sentence)}",
-        f"Payroll run {posting.payroll_run.check_date:%-d %b}, company code {posting.company_code}, {posting.debit:,.2f}.",
-        reverse("admin:erp_posting_change", args=[posting.pk]), button.get(posting.reason, "Look at it"),
-    )  # fmt: skip
-
-
-def _broken_connection(connection: Connection) -> Waiting:
-    return Waiting(
-        "stop", "key", f"{connection.name} does not work.", connection.health_sentence,
-        reverse("admin:tenants_connection_change", args=[connection.pk]), "Repair the connection",
-    )  # fmt: skip
-
-
-def _to_approve(posting: Posting) -> Waiting:
-    by = f" Prepared by {', '.join(posting.prepared_by)}." if posting.prepared_by else ""
-    return Waiting(
-        "wait", "how_to_reg", f"Approve {posting.debit:,.2f} for company code {posting.company_code}.",
-        f"Payroll run {posting.payroll_run.check_date:%-d %b}, {posting.legal_entity}, {posting.line_count} journal lines.{by}",
-        reverse("admin:erp_posting_change", args=[posting.pk]), "Review and approve",
-    )  # fmt: skip
 
 
 def _connections() -> list[tuple[Connection, str]]:

@@ -24,7 +24,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from audit import canary, work
+from audit import canary, verification, work
 from erp import tasks
 from gusto import events
 
@@ -42,7 +42,7 @@ CANARY_SECONDS = 10.0
 CANARY_SECONDS_MAX = 30.0
 #: While every worker holds an item the canary has to wait: stuck is then what outlives the longest lease.
 BUSY_SECONDS_MAX = work.LEASE_SECONDS + 60.0
-#: Between two calls of both `schedule_all`, which are safe to repeat: a new legal entity is swept soon.
+#: Between two calls of every `schedule_all`, which are safe to repeat: a new legal entity is swept soon.
 SCHEDULE_SECONDS = 120.0
 
 _PR_SET_PDEATHSIG = 1
@@ -289,6 +289,7 @@ class Pulse(threading.Thread):
                 self._scheduled_at = time.monotonic()
                 events.schedule_all()
                 tasks.schedule_all()
+                verification.schedule_all()
             if self._has_worker and not self.is_stuck.is_set():
                 self._look_at_canary()
         except (DatabaseError, InterfaceError) as error:

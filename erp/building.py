@@ -22,7 +22,7 @@ from erp.states import of_life, release_configuration, release_or_approve
 from erp.traces import trace_of
 from gusto.models import PayrollRun
 from gusto.payroll_run import header_of
-from gusto.tie_out import JournalPart, journal_tie_out, problems_of, row_of
+from gusto.tie_out import T8_DEBITS, JournalPart, journal_tie_out, problems_of, row_of
 from mappings.allocation import Allocation, LegKind, allocate
 from mappings.chart import chart_of
 from mappings.checks import check_journal
@@ -162,7 +162,8 @@ def _tie_out(run: PayrollRun, header: PayrollHeader, allocation: Allocation) -> 
         [row_of(row) for row in before],
     )
     run.tie_out = before + [row.as_json() for row in rows]
-    run.save(update_fields=["tie_out"])
+    run.journal_debits = next(row.right for row in rows if row.name == T8_DEBITS)
+    run.save(update_fields=["tie_out", "journal_debits"])
     return problems_of(rows)
 
 

@@ -93,6 +93,11 @@ def summary(problems: list[dict[str, Any]], sentence: str) -> str:
     return first + (f" And {others} more." if others else "")
 
 
+def components_missing(problems: list[dict[str, Any]]) -> int:
+    """How many components no rule catches."""
+    return len({(gap.kind, gap.component) for gap in _gaps(each for each in problems if each["kind"] == "gap")})
+
+
 class _Place:
     """The pages around one legal entity and check date."""
 

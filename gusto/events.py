@@ -22,7 +22,7 @@ from audit.trail import record
 from audit.work import Claim, Later
 from gusto import notices
 from gusto.client import GustoClient, SystemClient
-from gusto.models import CompanyRoute, FeedCursor, GustoApplication, PayrollRun, WebhookEvent
+from gusto.models import CompanyRoute, FeedCursor, GustoApplication, LastSweep, PayrollRun, WebhookEvent
 from gusto.notices import NoticeMalformed, notice_of
 from tenants.models import Connection, LegalEntity, installation_tenant
 from tenants.scope import tenant_scope
@@ -231,6 +231,7 @@ def sweep(claim: Claim) -> Later | None:
         # Connecting again makes the sweep due at once.
         return Later(now + SWEEP_EVERY, error.sentence)
     _compare(legal_entity, connection, processed, start, end)
+    _note(legal_entity, connection, unprocessed, now)
     return Later(_next_sweep(legal_entity, [*processed.values(), *unprocessed.values()], now))
 
 
@@ -246,10 +247,35 @@ def _listed(client: GustoClient, path: str, **params: str) -> dict[str, dict[str
     return found
 
 
+def _note(
+    legal_entity: LegalEntity, connection: Connection, unprocessed: dict[str, dict[str, Any]], now: datetime
+) -> None:
+    """Keep that nothing is missing, and when Gusto means to pay next."""
+    days = [day for row in unprocessed.values() if (day := _day(row.get("check_date"))) and day >= now.date()]
+    assert legal_entity.tenant_id is not None, "a stored row has its tenant"
+    with tenant_scope(legal_entity.tenant_id):
+        LastSweep.objects.update_or_create(
+            legal_entity=legal_entity,
+            defaults={
+                "swept_at": now,
+                # The list goes back no further.
+                "complete_from_date": max(
+                    _from_date(legal_entity, connection), now.date() - timedelta(days=SWEEP_DAYS_BACK)
+                ),
+                "next_check_date": min(days, default=None),
+            },
+        )
+
+
+def _from_date(legal_entity: LegalEntity, connection: Connection) -> date:
+    """What was paid before the company came here is history that somebody has booked already."""
+    return legal_entity.posts_from_date or connection.created_at.date()
+
+
 def _compare(
     legal_entity: LegalEntity, connection: Connection, processed: dict[str, dict[str, Any]], start: date, end: date
 ) -> None:
-    from_date = legal_entity.posts_from_date or connection.created_at.date()
+    from_date = _from_date(legal_entity, connection)
     states = PayrollRun.State
     assert legal_entity.tenant_id is not None, "a stored row has its tenant"
     with tenant_scope(legal_entity.tenant_id):
@@ -260,7 +286,6 @@ def _compare(
         for payroll_uuid, row in processed.items():
             run, check_date = runs.get(payroll_uuid), _day(row.get("check_date"))
             if run is None:
-                # What was paid before the company came here is history that somebody has booked already.
                 if check_date is None or check_date >= from_date:
                     _announce(legal_entity.pk, legal_entity.gusto_company_uuid, payroll_uuid, "the sweep")
             elif (

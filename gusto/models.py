@@ -173,6 +173,18 @@ class PayrollRun(TenantModel):
     period_end = models.DateField(null=True)
     debit_date = models.DateField(null=True)
     employees = models.PositiveIntegerField(default=0)
+    debits = models.DecimalField(
+        max_digits=18,
+        decimal_places=2,
+        null=True,
+        help_text="What Gusto's totals say is to be debited. Null = not read.",
+    )
+    journal_debits = models.DecimalField(
+        max_digits=18,
+        decimal_places=2,
+        null=True,
+        help_text="What its journals debit for its lines. Null = never built.",
+    )
     sequence = models.PositiveSmallIntegerField(
         default=1, help_text="Raised when a withdrawn payroll is processed again under the same uuid."
     )
@@ -194,6 +206,34 @@ class PayrollRun(TenantModel):
 
     def __str__(self) -> str:
         return f"Payroll run {self.check_date or self.payroll_uuid}"
+
+
+class LabourCost(TenantModel):
+    """What one payroll run debits for one kind of line in one department, for figures that need no person."""
+
+    payroll_run = models.ForeignKey(PayrollRun, models.CASCADE, related_name="labour_costs")
+    kind = models.CharField(max_length=30, help_text="A kind of payroll line with a debit side.")
+    department = models.CharField(max_length=200, blank=True, help_text="Empty = none.")
+    amount = models.DecimalField(max_digits=18, decimal_places=2)
+    employees = models.PositiveIntegerField(
+        help_text="How many people it is of; the amount of one is that person's pay."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "payroll_run", "kind", "department"], name="gusto_labour_cost_once"
+            )
+        ]
+
+
+class LastSweep(TenantModel):
+    """The last time that Gusto's list of payrolls was compared with what is here, and what it announces."""
+
+    legal_entity = models.OneToOneField(LegalEntity, models.CASCADE, related_name="last_sweep")
+    swept_at = models.DateTimeField()
+    complete_from_date = models.DateField(help_text="No processed payroll with a later check date is missing here.")
+    next_check_date = models.DateField(null=True, help_text="Of the payrolls that are not processed yet.")
 
 
 class PayrollDocument(TenantModel):

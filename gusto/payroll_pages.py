@@ -33,6 +33,8 @@ class EmployeeRow(NamedTuple):
     department: str
     is_terminated: bool
     version: str
+    name: str = ""
+    """First and last name; empty where the source has none."""
 
 
 @dataclass(slots=True)
@@ -158,8 +160,14 @@ def employee_row(uuid: str, employee: Mapping[str, Any], kept: Mapping[str, Any]
     """An employee as Gusto gives it, and what `gusto.roster.kept_of` kept of it, as the row that is shown. Raises
     Unreadable.
     """
+    names = (name_of(employee.get("first_name")), name_of(employee.get("last_name")))
     return EmployeeRow(
-        uuid, kept["code"], kept["department"], flag_of(employee.get("terminated")), name_of(employee.get("version"))
+        uuid,
+        kept["code"],
+        kept["department"],
+        flag_of(employee.get("terminated")),
+        name_of(employee.get("version")),
+        " ".join(filter(None, names)),
     )
 
 

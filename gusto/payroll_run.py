@@ -25,7 +25,7 @@ from audit.exchange import Misconfigured, Rejected
 from audit.models import WorkItem
 from audit.trail import record
 from audit.work import Claim, Later
-from gusto import payroll_document, people, source_codes
+from gusto import labour_cost, payroll_document, people, source_codes
 from gusto.client import GustoClient
 from gusto.figures import Unreadable
 from gusto.models import PayrollDocument, PayrollRun, WebhookEvent
@@ -36,7 +36,7 @@ from gusto.payroll_lines import Facts, Reading, read_document
 from gusto.payroll_pages import Gone, Pages, fetch_payroll
 from gusto.roster import person_of
 from gusto.signals import payroll_changed, payroll_processed
-from gusto.tie_out import Row, problems_of, row_of, tie_out, with_accepted
+from gusto.tie_out import Row, expected_debits, problems_of, row_of, tie_out, with_accepted
 from mappings.journal import Problem
 from tenants.scope import tenant_scope
 
@@ -200,6 +200,7 @@ def accept_difference(run: PayrollRun, name: str, reason: str) -> None:
     locked.accepted_differences = [*locked.accepted_differences, entry]
     rows = list(with_accepted(rows, locked.accepted_differences))
     locked.tie_out = [row.as_json() for row in rows]
+    locked.debits = expected_debits(rows)
     unread = [row for row in locked.problems if row["kind"] not in ("difference", name)]
     locked.problems = unread + [_problem_row(problem) for problem in problems_of(rows)]
     _record(locked, "payroll_run.difference_accepted", amount=entry["amount"], reason=entry["reason"])
@@ -266,6 +267,7 @@ def take(run: PayrollRun, pages: Pages, reading: Reading, read_at: datetime) -> 
     payroll_document.store(run, pages.pages, pages.people, read_at, reading.form)
     people.take(run.legal_entity_id, pages.employees, read_at)
     source_codes.take(run.legal_entity_id, reading.facts.check_date, reading.header.lines)
+    labour_cost.take(run, reading.header.lines)
     problems = _problems(run, reading)
     if has_other_source(run):
         block(run, "unclear", OTHER_SOURCE, [])
@@ -394,7 +396,9 @@ def _take_header(run: PayrollRun, facts: Facts) -> None:
 def _take_facts(run: PayrollRun, reading: Reading) -> None:
     _take_header(run, reading.facts)
     run.employees, run.content_digest = reading.sums.people, reading.digest
-    run.tie_out = [row.as_json() for row in _rows(run, reading)]
+    rows = _rows(run, reading)
+    run.tie_out = [row.as_json() for row in rows]
+    run.debits, run.journal_debits = expected_debits(rows), None
     run.ledger_report = {}
 
 

@@ -399,7 +399,7 @@ def journal_tie_out(parts: Iterable[JournalPart], tied: Iterable[Row]) -> tuple[
         compared("T8 sides", "debits = credits", sums[Side.DEBIT], sums[Side.CREDIT]),
         _debited_row(by_name, debited),
         compared("T8 checks", "credits for checks = checks", by_name["T4"].left, checks),
-        compared("T8 debits", _T8_DEBITS, _expected_debits(by_name), sums[Side.DEBIT]),
+        compared(T8_DEBITS, _T8_DEBITS, expected_debits(by_name.values()), sums[Side.DEBIT]),
     )
 
 
@@ -412,14 +412,18 @@ def _debited_row(by_name: Mapping[str, Row], debited: Decimal) -> Row:
     return row
 
 
+T8_DEBITS = "T8 debits"
 _T8_DEBITS = (
     "gross pay - cash tips + reimbursements + employer taxes + company taxes + contributions that are not imputed "
     "+ owner's draws on top of gross pay = debits"
 )
 
 
-def _expected_debits(by_name: Mapping[str, Row]) -> Decimal:
-    """From Gusto's totals where they tie out, from the document where a difference is known or accepted."""
+def expected_debits(rows: Iterable[Row]) -> Decimal:
+    """What the journals of a run debit in all: from Gusto's totals where they tie out, from the document where a difference
+    is known or accepted.
+    """
+    by_name = {row.name: row for row in rows}
 
     def figure(name: str) -> Decimal:
         row = by_name[name]

@@ -46,6 +46,8 @@ STATES: dict[str, tuple[str, str, str]] = {
     "broken": ("stop", "report", "Needs you"),
     "untested": ("rest", "help", "Not tested yet"),
     "off": ("rest", "do_not_disturb_on", "Off"),
+    "employed": ("done", "badge", "Employed"),
+    "terminated": ("rest", "person_off", "Terminated"),
     "equal": ("done", "check_circle", "Equal"),
     "known": ("wait", "info", "Known difference"),
     "stop": ("stop", "report", "Difference"),

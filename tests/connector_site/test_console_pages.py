@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from audit import work
+from audit import verification, work
 from audit.models import AuditEntry
 from connector_site.home import answer, recent_runs
 from erp.models import Posting
@@ -159,10 +159,13 @@ def test_a_broken_chain_is_told_to_owner_and_auditor(acme, alice, bob, erin, cli
         cursor.execute("RESET ROLE")
     with tenant_scope(acme.tenant.id), connection.cursor() as cursor:
         cursor.execute("UPDATE audit_auditentry SET actor = 'nobody' WHERE number = 1")
+    verification.schedule_all()
+    work.drain()
     cache.clear()
     for person, is_told in ((alice, True), (erin, True), (bob, False)):
         client.force_login(person)
-        assert ("does not match its seal" in text_of(client.get(HOME))) == is_told
+        for page in (HOME, posting_page(acme), reverse("admin:erp_posting_changelist")):
+            assert ("The audit trail is not whole." in text_of(client.get(page))) == is_told, page
     assert "does not match its seal" in text_of(client.get(reverse("admin:audit_auditentry_changelist")))
 
 

@@ -158,8 +158,8 @@ def test_an_auditor_sees_everything_and_no_button(acme, signed_in):
             continue
         text = response.content.decode()
         main = text[text.index("<main") :]  # the save buttons of a form stand below it
-        # Searching and filtering ask and change nothing.
-        asking = r'<form[^>]*(?:method="get"|id="changelist-search"|id="filter-form").*?</form>'
+        # Searching, filtering and verifying ask and change nothing.
+        asking = r'<form[^>]*(?:method="get"|id="changelist-search"|id="filter-form"|/verify/").*?</form>'
         assert 'type="submit"' not in re.sub(asking, "", main, flags=re.DOTALL), address
         assert "button-primary" not in main, address
 

@@ -13,7 +13,7 @@ from audit import work
 from audit.models import AuditEntry, WorkItem
 from audit.trail import sentence
 from gusto import events
-from gusto.models import CompanyRoute, FeedCursor, PayrollRun, WebhookEvent
+from gusto.models import CompanyRoute, FeedCursor, LastSweep, PayrollRun, WebhookEvent
 from gusto.notices import Notice, store
 from tenants.models import Connection, LegalEntity, installation_tenant
 from tenants.scope import tenant_scope
@@ -273,10 +273,24 @@ class TestSweep:
         self.sweep(connected)
         assert payroll["payroll_uuid"] in {run.payroll_uuid for run in runs(tenant)}
 
-    def test_what_is_not_processed_is_not_announced(self, connected, gusto, tenant):
-        gusto.open_payroll()
+    def last(self, entity: LegalEntity) -> LastSweep:
+        with tenant_scope(entity.tenant_id):
+            found: LastSweep = LastSweep.objects.get(legal_entity=entity)
+        return found
+
+    def test_what_is_not_processed_is_not_announced_but_its_check_date_is_known(self, connected, gusto, tenant):
+        payroll_uuid = gusto.open_payroll()
         self.sweep(connected)
         assert runs(tenant) == []
+        days = [
+            date.fromisoformat(row["check_date"]) for row in gusto.system.companies()[0]["payrolls"] if not row["processed"]
+        ]  # fmt: skip
+        assert gusto.system.payroll_document(payroll_uuid)["check_date"] in {day.isoformat() for day in days}
+        last = self.last(connected)
+        assert last.next_check_date == min(day for day in days if day >= timezone.now().date())
+        with tenant_scope(tenant.id):
+            connected.refresh_from_db()
+        assert last.complete_from_date == connected.posts_from_date
 
     def test_history_is_announced_only_if_the_tenant_says_so(self, connected, gusto, tenant):
         old = [row for row in gusto.system.companies()[0]["payrolls"] if row["processed"]]
@@ -339,9 +353,11 @@ class TestSweep:
         gusto.system.process(payroll_uuid)
         self.sweep(connected)
         self.read(tenant)
+        known = self.last(connected)
         gusto.fault(fault="cut_body", path="payrolls")
         item = self.sweep(connected)
         assert (item.state, item.attempts) == (WorkItem.State.READY, 1)
+        assert self.last(connected).swept_at == known.swept_at
         assert not is_due("gusto.read_payroll", str(runs(tenant)[0].pk))
 
     @pytest.mark.django_db(transaction=True)

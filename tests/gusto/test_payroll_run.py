@@ -16,7 +16,7 @@ from audit import work
 from audit.exchange import TemporaryFailure
 from audit.models import AuditEntry, Exchange, WorkItem
 from audit.work import Claim, Later
-from gusto.models import Employee, PayrollDocument, PayrollRun, WebhookEvent
+from gusto.models import Employee, LabourCost, PayrollDocument, PayrollRun, WebhookEvent
 from gusto.payroll_run import (
     NotRead,
     accept_difference,
@@ -291,7 +291,19 @@ class TestWhole:
         days = sorted([first.check_date, second.check_date])
         assert [tax.first_seen_date, tax.last_seen_date] == days
         assert len(people) == len({row.employee_uuid for row in people}) == 11
-        assert all(row.employee_code and not row.sealed_name for row in people)
+        assert all(row.employee_code and row.sealed_name for row in people)
+
+    def test_what_a_run_costs_is_kept_by_kind_and_department_and_adds_up(self, connected, gusto):
+        run = taken(gusto, connected)
+        with tenant_scope(run.tenant_id):
+            costs = list(LabourCost.objects.filter(payroll_run=run))
+            lines = header_of(run).lines
+        assert sum(cost.amount for cost in costs) == run.debits > 0
+        earning = {cost.department: cost for cost in costs if cost.kind == "earning"}
+        for department, cost in earning.items():
+            mine = [line for line in lines if line.kind == "earning" and line.department == department]
+            assert cost.amount == sum(line.amount for line in mine)
+            assert cost.employees == len({line.employee for line in mine})
 
     def test_exchanges_keep_no_pay(self, connected, gusto):
         run = taken(gusto, connected)
