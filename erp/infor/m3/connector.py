@@ -58,6 +58,8 @@ DISPATCHED = "dispatched"
 """When UpdBatch left (ISO, UTC); emptied only where M3 said that nothing was done."""
 ACCEPTED = "accepted"
 """M3 took UpdBatch."""
+FOLLOWED = "followed"
+"""When the batch was first found whole and waiting (ISO, UTC)."""
 GONE = "gone"
 """When the batch was first seen to be gone from GLS840 (ISO, UTC)."""
 NUMBER = "number"
@@ -77,6 +79,13 @@ class M3Connector(Connector):
     effect_sentence: ClassVar[str] = (
         "This stages one batch in GLS840 of Infor M3 and, unless the connection leaves that to a person, hands it to the general "
         "ledger, where a job of M3 posts it as one voucher."
+    )
+    to_ask: ClassVar[tuple[str, ...]] = (
+        "The credentials file (.ionapi) of an authorized app of type Backend Service, downloaded with Create Service Account "
+        "ticked.",
+        "An M3 user for that service account that may work in the company and its divisions.",
+        "An interface template in GLS850 of usage type 2, with a record identity for journal lines.",
+        "CRS750: Check transaction file 1 or 2 in every division that is posted to.",
     )
     limits: ClassVar[tuple[str, ...]] = (
         "M3 does not answer with a voucher number: the ledger is searched by our posting key until it shows the journal, usually "
@@ -127,7 +136,8 @@ class M3Connector(Connector):
         self._seen = {journal.posting_key: seen}
         match seen.result:
             case Found(is_complete=True, is_posted=False) if not progress.get(ACCEPTED):
-                _save(progress, **{STAGED: True, LEFT: True, GONE: ""})
+                since = progress.get(FOLLOWED) or _now()
+                _save(progress, **{STAGED: True, LEFT: True, GONE: "", FOLLOWED: since})
             case Found(is_posted=True) as found:
                 _save(progress, **{NUMBER: found.document_number})
             case CannotTell() if seen.is_gone and not progress.get(GONE):
@@ -270,6 +280,7 @@ def _known(progress: Progress) -> Known:
         is_left=bool(progress.get(LEFT)),
         dispatched_at=_moment(progress.get(DISPATCHED)),
         is_accepted=bool(progress.get(ACCEPTED)),
+        followed_at=_moment(progress.get(FOLLOWED)),
         gone_at=_moment(progress.get(GONE)),
     )
 

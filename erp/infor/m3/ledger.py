@@ -33,6 +33,8 @@ class Known:
     """When UpdBatch left, unless M3 said that it did nothing."""
     is_accepted: bool = False
     """M3 took UpdBatch."""
+    followed_at: datetime | None = None
+    """When it was first found whole although we did not stage it."""
     gone_at: datetime | None = None
     """When the whole batch was first seen to be gone from GLS840 without our doing."""
 
@@ -50,7 +52,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """How this connection asks: columns of tables, how amounts are written, and what is done with a batch."""
+    """How this connection asks: columns of tables, and how amounts are written."""
 
     columns: Columns
     style: str
@@ -204,8 +206,17 @@ def _in_batches(
                 f"information {key}. Ask again once you know; nothing is sent again by itself."
             )
         )
+    hours = timedelta(hours=client.fields.posting_hours)
     if is_whole and not known.is_begun:
         # Our record of it was lost, or another installation has it: it is followed, and never handed over a second time.
+        if client.fields.updates and known.followed_at is not None and now - known.followed_at > hours:
+            return said(
+                CannotTell(
+                    f"{_begun(place)} lies in GLS840, staged by another installation or before our record of it was lost, and the "
+                    f"ledger of M3 does not show GL information {key}. If it was not updated, update it there with option 9.",
+                    needs_person=True,
+                )
+            )
         return held(is_complete=True)
     if known.is_begun and (staged or has_head):
         # Whole, but not checked or handed over yet, is not all that we have to do.
@@ -214,12 +225,12 @@ def _in_batches(
         return said(
             CannotTell(
                 f"GLS840 holds a part of {place}, which this installation did not stage. Look whether another one is at work; if "
-                "not, delete the batch in GLS840."
+                "not, delete the batch in GLS840.",
+                needs_person=known.is_left,
             )
         )
     if not known.is_staged:
         return said(Absent())
-    hours = timedelta(hours=client.fields.posting_hours)
     is_gone_for_good = known.gone_at is not None and now - known.gone_at > hours
     if is_gone_for_good and known.is_begun and known.is_left:
         # Had somebody updated it, the ledger would show it by now; and nothing reaches the ledger without a person's hand.

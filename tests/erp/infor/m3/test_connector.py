@@ -320,7 +320,7 @@ def test_all_refused_lines_are_named_at_once(m3):
 
 @pytest.mark.parametrize("error_transport", ["result", "top"])
 @pytest.mark.parametrize(
-    ("settings", "changed", "words"),
+    ("site", "changed", "words"),
     [
         ({}, {"interface": "NOSUCH"}, "usage type 2 in GLS850"),
         ({}, {"record_identity": "Z1"}, "“Record identity” of the connection"),
@@ -328,8 +328,8 @@ def test_all_refused_lines_are_named_at_once(m3):
         ({"absent_transactions": "GLS840MI.AddBatchLineFld"}, {}, "This release of M3 does not know"),
     ],
 )
-def test_what_a_person_has_to_set_up_is_said(m3, error_transport, settings, changed, words):
-    m3.set(error_transport=error_transport, **settings)
+def test_what_a_person_has_to_set_up_is_said(m3, error_transport, site, changed, words):
+    m3.set(error_transport=error_transport, **site)
     with pytest.raises(Misconfigured, match=words) as caught:
         enter(m3, payroll(4), Kept(), **changed)
     assert caught.value.page == "connection"
@@ -492,6 +492,13 @@ def test_a_batch_of_another_installation_is_followed_or_shown_and_never_touched(
     m3.requests()
     assert enter(m3, journal, again).is_complete
     assert m3.requests() == [FIND]
+    again.values["followed"] = earlier(5)
+    assert look(m3, journal, again, submit_mode="stage_only").is_complete, "it waits for a person, however long"
+    found = look(m3, journal, again)
+    assert (isinstance(found, CannotTell), found.needs_person) == (True, True)
+    m3.system.interface.change_line(m3.system.interface.find_key(journal.posting_key), 1, {"CUAM": "1.00"})
+    found = look(m3, journal, again)
+    assert (isinstance(found, CannotTell), found.needs_person) == (True, True)
     m3.system.interface.remove(m3.system.interface.find_key(journal.posting_key))
     assert isinstance(look(m3, journal, again), CannotTell)
     m3.play("half_done", path=STAGE)
@@ -519,7 +526,7 @@ def test_journals_of_others_in_the_same_journal_number_do_not_count(m3):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "site",
     [
         {"maxrecs_ceiling": 100},
         {"maxrecs_from": "nowhere"},
@@ -530,8 +537,8 @@ def test_journals_of_others_in_the_same_journal_number_do_not_count(m3):
         {"user_division": ""},
     ],
 )
-def test_whatever_m3_cuts_or_calls_otherwise_every_line_is_read(own_m3, settings):
-    own_m3.set(**settings)
+def test_whatever_m3_cuts_or_calls_otherwise_every_line_is_read(own_m3, site):
+    own_m3.set(**site)
     journal, kept = payroll(250), Kept()
     enter(own_m3, journal, kept)
     found = look(own_m3, journal, kept)

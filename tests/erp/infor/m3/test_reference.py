@@ -193,7 +193,7 @@ def test_a_division_without_books_is_a_problem_of_the_set_up(m3, company_code, w
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "site",
     [
         {"maxrecs_ceiling": 100},
         {"maxrecs_from": "nowhere"},
@@ -203,14 +203,14 @@ def test_a_division_without_books_is_a_problem_of_the_set_up(m3, company_code, w
         {"booleans_as_text": True, "language": "DE"},
     ],
 )
-def test_lists_are_whole_however_m3_cuts_them(own_m3, settings):
+def test_lists_are_whole_however_m3_cuts_them(own_m3, site):
     """More than a hundred cost centers, of which a list shows a hundred."""
     with own_m3.system.store.transaction():
         for number in range(1000, 1250):
             own_m3.system.set_up.set_identity(
                 {"DIVI": "MIL", "AITP": "2", "AITM": str(number), "TX40": f"Cost center {number}"}
             )
-    own_m3.set(**settings)
+    own_m3.set(**site)
     found = own_m3.connector(is_warm=False, divisions="MIL").read_reference()
     values = {each.value for each in found.dimension_values if each.dimension == "CostCenter"}
     assert values >= {str(number) for number in range(1000, 1250)} | {"100", "990"}
