@@ -28,7 +28,7 @@ from erp.infor.fsm.answers import Row
 from erp.infor.fsm.check import check
 from erp.infor.fsm.client import FsmClient
 from erp.infor.fsm.fields import CREDENTIAL_FIELDS, fields_of
-from erp.infor.fsm.journal import SEQUENCE, Totals, is_staged_exactly, row_bodies, totals_of
+from erp.infor.fsm.journal import SEQUENCE, Totals, is_staged_exactly, is_staged_once, row_bodies, totals_of
 from erp.infor.fsm.ledger import Known, Look, RunResult, Stage, judged, look, run_results, staged_rows
 from erp.infor.fsm.reference import read_reference, set_up_of
 from erp.infor.fsm.refusals import LineError, lines_refused
@@ -60,6 +60,13 @@ class FsmConnector(Connector):
     effect_sentence: ClassVar[str] = (
         "This interfaces one run group in Infor FSM, which makes a journal of it. Finance, or a scheduled process in FSM, "
         "releases and posts it."
+    )
+    to_ask: ClassVar[tuple[str, ...]] = (
+        "The credentials file (.ionapi) of an authorized app of type Backend Service, downloaded with Create Service Account "
+        "ticked.",
+        "An actor of FSM for that service account, with access to the accounting entities and to the transaction interface.",
+        "The key of the finance enterprise group.",
+        "Who releases and posts the journals that come from the transaction interface: a person or a scheduled process.",
     )
     limits: ClassVar[tuple[str, ...]] = (
         "Infor FSM is not asked to post from here: the journal waits there until it is released and posted. This console then "
@@ -165,7 +172,7 @@ class FsmConnector(Connector):
         if was_left_open or refusals:
             # An earlier request may have arrived late: then rows are there twice, or were refused for being there.
             rows = staged_rows(self._client, journal.posting_key)
-            if is_staged_exactly(bodies, rows):
+            if is_staged_once(bodies, rows):
                 created, refusals = list(rows), []
             elif not refusals:
                 self._remove(journal, progress)

@@ -131,6 +131,12 @@ def is_staged_exactly(bodies: Sequence[Row], rows: Sequence[Row]) -> bool:
     return sorted(map(_compared, bodies)) == sorted(map(_compared, rows))
 
 
+def is_staged_once(bodies: Sequence[Row], rows: Sequence[Row]) -> bool:
+    """Whether FSM holds each of the rows that were just sent once, and no other; whatever it makes of their texts."""
+    numbers = sorted(row.get(SEQUENCE, "").lstrip("0") for row in rows)
+    return numbers == sorted(body[SEQUENCE] for body in bodies) and totals_of(rows) == totals_of(bodies)
+
+
 def _compared(row: Row) -> tuple[str, ...]:
     value = amount(row.get("TransactionAmount", ""))
     return (*(row.get(name, "").strip() for name in COMPARED_FIELDS), f"{value.normalize():f}")

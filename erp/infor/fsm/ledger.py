@@ -139,6 +139,8 @@ def _in_ledger(client: FsmClient, journal: Journal, lines: Sequence[Row], core_l
     numbers = sorted({row.get("ControlDocumentNumber") or row.get("DocumentNumber") or "" for row in lines} - {""})
     condition = client.fields.posted_condition
     is_posted = not condition or len(posted_lines(client, journal.posting_key, core_ledger, condition)) == len(lines)
+    if not is_posted and not totals.fits(journal):
+        return _other(journal, totals, "in the ledger, not posted,")
     number = ", ".join(numbers[:3]) if numbers and is_posted else journal.posting_key
     note = "" if totals.fits(journal) else "Look at it in FSM, under this reference."
     return Found(number, totals.fits(journal), is_posted, totals.line_count, totals.debit, totals.credit, note)
@@ -153,7 +155,7 @@ def judged(journal: Journal, known: Known, rows: Sequence[Row], results: Sequenc
         return Look(result, stage, rows, results)
 
     if rows and interfaced == len(rows):
-        return found(Stage.ENTERED, _found(journal, totals))
+        return found(Stage.ENTERED, _entered(journal, totals))
     if interfaced:
         return found(
             Stage.UNCLEAR,
@@ -206,7 +208,7 @@ def _after_submitting(
                 f"{len(journal.lines)} lines. Look at it in FSM, with this reference.",
                 needs_person=True,
             )
-        return Stage.ENTERED, _found(journal, totals)
+        return Stage.ENTERED, _entered(journal, totals)
     if last.is_refusal:
         return (Stage.STAGED, staged) if is_there else (Stage.NOTHING, Absent())
     return Stage.UNCLEAR, CannotTell(
@@ -216,5 +218,16 @@ def _after_submitting(
     )
 
 
-def _found(journal: Journal, totals: Totals) -> Found:
-    return Found(journal.posting_key, totals.fits(journal), False, totals.line_count, totals.debit, totals.credit)
+def _entered(journal: Journal, totals: Totals) -> FindResult:
+    """Interfaced rows; what is entered and not ours cannot be completed, and a person has to look."""
+    if not totals.fits(journal):
+        return _other(journal, totals, "interfaced")
+    return Found(journal.posting_key, True, False, totals.line_count, totals.debit, totals.credit)
+
+
+def _other(journal: Journal, totals: Totals, where: str) -> CannotTell:
+    return CannotTell(
+        f"Run group {journal.posting_key} is {where} in FSM with {totals.line_count} lines, debits {totals.debit:,.2f} and credits "
+        f"{totals.credit:,.2f}; the journal has {len(journal.lines)} lines and {journal.debit:,.2f}. Look at it in FSM.",
+        needs_person=True,
+    )

@@ -506,3 +506,16 @@ def test_an_answer_that_is_no_list_is_never_an_empty_one(fsm: Fsm, path: str, bo
     fsm.play("status", path, status=200, body=body)
     with pytest.raises(TemporaryFailure, match="cannot be read"):
         fsm.connector().find_journal(payroll(), Kept().progress())
+
+
+def test_lines_that_wait_in_the_ledger_with_other_amounts_are_for_a_person(fsm: Fsm) -> None:
+    fsm.set(shows_unposted=True)
+    kept, journal = Kept(), payroll(4)
+    enter(fsm, journal, kept)
+    with fsm.suite.store.transaction():
+        (held,) = fsm.suite.books.journals()
+        fsm.suite.books.put_journal({**held, "rows": held["rows"][1:]})
+    result = fsm.connector(posted_condition='Status = "2"').find_journal(journal, kept.progress())
+    assert isinstance(result, CannotTell)
+    assert result.needs_person
+    assert "in the ledger, not posted, in FSM with 3 lines" in result.sentence

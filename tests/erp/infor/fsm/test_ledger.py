@@ -9,7 +9,7 @@ import pytest
 from audit.exchange import TemporaryFailure
 from erp.connector import Absent, CannotTell, Found
 from erp.infor.fsm.fields import fields_of
-from erp.infor.fsm.journal import is_staged_exactly, row_bodies, totals_of
+from erp.infor.fsm.journal import SEQUENCE, is_staged_exactly, is_staged_once, row_bodies, totals_of
 from erp.infor.fsm.ledger import Known, RunResult, Stage, judged
 from tests.erp.infor.fsm.conftest import DEFAULTS, payroll
 
@@ -89,8 +89,16 @@ def test_rows_that_were_changed_are_not_the_journal() -> None:
     changed = rows("2222")
     changed[0]["TransactionAmount"] = "93.100"
     look = judged(JOURNAL, SUBMITTED, changed, [OLD, GOOD])
-    assert isinstance(look.result, Found)
-    assert not look.result.is_complete
+    assert isinstance(look.result, CannotTell)
+    assert look.result.needs_person
+    assert f"Run group {JOURNAL.posting_key} is interfaced in FSM with 4 lines" in look.result.sentence
+
+
+def test_a_journal_that_was_interfaced_twice_is_for_a_person() -> None:
+    twice = [*rows("2222"), *rows("2222")]
+    look = judged(JOURNAL, SUBMITTED, twice, [OLD, RunResult(7, "1", 8, 8, 0)])
+    assert isinstance(look.result, CannotTell)
+    assert look.result.needs_person
 
 
 @pytest.mark.parametrize("row", [{}, {"GLTransactionInterfaceResult": "x"}])
@@ -134,5 +142,9 @@ def test_rows_are_ours_only_once_each() -> None:
     assert is_staged_exactly(bodies, shown[::-1])
     assert not is_staged_exactly(bodies, [*shown, shown[0]])
     assert not is_staged_exactly(bodies, shown[:-1])
+    # Of what was just sent, FSM may show other texts.
+    assert is_staged_once(bodies, staged_as(AccountCode="006000", **{SEQUENCE: "002"}))
+    assert not is_staged_once(bodies, [*shown, shown[0]])
+    assert not is_staged_once(bodies, staged_as(TransactionAmount="100.11"))
     with pytest.raises(TemporaryFailure, match="an amount that cannot be read"):
         totals_of([{"TransactionAmount": "1,00"}])
