@@ -27,7 +27,7 @@ APP_KEYS = {
 }
 #: Only in the file of a backend service whose download had “Create Service Account” ticked.
 ACCOUNT_KEYS = {"saak": "the access key of a service account", "sask": "its secret"}
-OPTIONAL_KEYS = ("oa", "or", "cn")
+OPTIONAL_KEYS = ("oa", "or")
 #: The longest value seen has 110 characters.
 VALUE_LENGTH_MAX = 2_000
 AGAIN = "Download it again from Infor OS, under API Gateway, Authorized Apps, and upload it unchanged."
@@ -52,8 +52,6 @@ class IonFile:
     oa: str = ""
     or_: str = ""
     """`or` in the file: the path where tokens are revoked."""
-    cn: str = ""
-    """The name of the authorized app."""
     sc: tuple[str, ...] = ()
     """Scopes that a token is asked for; few files have them."""
 

@@ -203,15 +203,15 @@ def test_a_second_401_is_a_setting(ion):
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("switched", "sentence"),
     [
         ({"app_enabled": False}, "Download the file again and upload it. Infor OS says: “Invalid client"),
         ({"account_enabled": False}, "The service account of the .ionapi file is not accepted"),
         ({"grants_password": False}, "Make it a Backend Service."),
     ],
 )
-def test_what_infor_os_refuses_is_said_in_its_words(ion, settings, sentence):
-    ion.system.change_settings(**settings)
+def test_what_infor_os_refuses_is_said_in_its_words(ion, switched, sentence):
+    ion.system.change_settings(**switched)
     with pytest.raises(Misconfigured) as refused:
         ion.client().sign_in()
     assert sentence in refused.value.sentence
@@ -398,7 +398,7 @@ def test_the_sandbox_fits_the_fields_and_a_wrong_file_has_its_sentence(ion, decl
     assert problems_of("infor_test", private, is_on_premises=True, sandbox_allowed=True) == {}
 
 
-def test_a_file_is_uploaded_and_never_shown_again(ion, declared, settings):
+def test_a_file_is_uploaded_and_never_shown_again(ion, declared):
     file = ion.file()
     form = CredentialsForm(
         "infor_test", None, {"name": "Infor"}, {"ionapi": SimpleUploadedFile("x.ionapi", file.encode())}

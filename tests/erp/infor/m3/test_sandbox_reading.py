@@ -19,7 +19,7 @@ def mi(tmp_path_factory):
 
 
 @pytest.fixture
-def settings(mi):
+def switch(mi):
     yield mi.m3.change_settings
     mi.m3.change_settings(**type(mi.m3.settings)().as_dict())
 
@@ -69,16 +69,16 @@ def test_a_question_that_cannot_be_asked(mi, query):
     assert mi.code("EXPORTMI", "Select", QERY=query, divi="") == ("CPF9898", "QERY")
 
 
-def test_a_session_of_a_division_sees_only_it_and_cannot_ask_for_it(mi, settings):
+def test_a_session_of_a_division_sees_only_it_and_cannot_ask_for_it(mi, switch):
     assert mi.select("count(*) from FGLEDG", divi="HAU") == ["0"]
     assert mi.select("count(*) from FGLEDG", divi="MIL") == ["3"]
     asked = {"QERY": "count(*) from FGLEDG where EGDIVI = 'MIL'"}
     assert mi.code("EXPORTMI", "Select", **asked, divi="MIL") == ("CPF9898", "QERY")
-    settings(division_filter="taken")
+    switch(division_filter="taken")
     assert mi.select(asked["QERY"], divi="MIL") == ["3"]
 
 
-def test_headers_separators_and_empty_answers(mi, settings):
+def test_headers_separators_and_empty_answers(mi, switch):
     query = "EGJRNO,EGJSNO from FGLEDG where EGJSNO = 1"
     assert mi.select(query, headers="1")[0] == "EGJRNO;EGJSNO"
     rows = mi.records("EXPORTMI", "Select", QERY=query, SEPC="|", divi="")
@@ -86,7 +86,7 @@ def test_headers_separators_and_empty_answers(mi, settings):
     assert mi.code("EXPORTMI", "Select", QERY=query, SEPC="*", divi="") == ("CPF9898", "QERY")
     none = "EGJSNO from FGLEDG where EGJSNO = 99"
     assert mi.select(none, headers="1") == []
-    settings(export_empty="header")
+    switch(export_empty="header")
     assert mi.select(none, headers="1") == ["EGJSNO"]
 
 
@@ -94,8 +94,8 @@ def test_a_question_is_cut_like_every_list_and_its_header_counts(mi):
     assert len(mi.select("EGJSNO from FGLEDG", headers="1", maxrecs="2")) == 2
 
 
-def test_columns_that_are_not_published_are_the_tenants(mi, settings):
-    settings(field_lines_prefix="QX", head_status=True)
+def test_columns_that_are_not_published_are_the_tenants(mi, switch):
+    switch(field_lines_prefix="QX", head_status=True)
     names = [row["FLDN"] for row in mi.records("EXPORTMI", "LstFields", FILE="FGLINF")]
     assert names[:4] == ["QXCONO", "QXDIVI", "QXKEY1", "QXLINE"]
     assert mi.select(f"FHSTAT from FGLINH where FHKEY1 = '{KEY}'") == ["90"]
@@ -155,10 +155,10 @@ def test_identities_of_all_dimensions(mi):
     assert mi.code("CRS630MI", "LstAccountID", AITP="9") == ("WAITP01", "AITP")
 
 
-def test_a_key_is_where_a_list_begins_or_what_it_must_equal(mi, settings):
+def test_a_key_is_where_a_list_begins_or_what_it_must_equal(mi, switch):
     asked = {"AITP": "1", "AITM": "6300"}
     assert [row["AITM"] for row in mi.records("CRS630MI", "LstAccountID", **asked)] == ["6300", "6400", "6500", "9000"]
-    settings(lists_start_at_key=False)
+    switch(lists_start_at_key=False)
     assert [row["AITM"] for row in mi.records("CRS630MI", "LstAccountID", **asked)] == ["6300"]
 
 
