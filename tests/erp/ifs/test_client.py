@@ -208,10 +208,10 @@ def test_writes_are_recorded_as_writes(cloud):
 # Reading
 
 
-@pytest.mark.parametrize("settings", [{}, {"top_is_page": False}, {"relative_next_link": True}])
+@pytest.mark.parametrize("paging", [{}, {"top_is_page": False}, {"relative_next_link": True}])
 @pytest.mark.parametrize("size", ["10", "1000"])
-def test_pages_are_followed(cloud, settings, size):
-    cloud.system.change_settings(page_size=7, **settings)
+def test_pages_are_followed(cloud, paging, size):
+    cloud.system.change_settings(page_size=7, **paging)
     from_accounts = Query(HELD_ROW)
     cloud.connector().post_journal(payroll(40), Kept().progress())
     rows = client_of(cloud, page_size=size).rows(from_accounts)

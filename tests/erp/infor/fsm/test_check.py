@@ -42,7 +42,7 @@ def test_before_a_company_code_is_chosen_the_entities_are_named(fsm: Fsm) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "settings", "words"),
+    ("name", "fields", "site", "words"),
     [
         ("Finance enterprise group", {"enterprise_group": "7"}, {}, "no finance enterprise group 7"),
         ("Finance enterprise group", {"suite_path": "FSM/other"}, {}, "status 404"),
@@ -58,9 +58,9 @@ def test_before_a_company_code_is_chosen_the_entities_are_named(fsm: Fsm) -> Non
     ],
 )  # fmt: skip
 def test_what_is_missing_is_said_in_its_line(
-    fsm: Fsm, name: str, fields: dict[str, str], settings: dict[str, str], words: str
+    fsm: Fsm, name: str, fields: dict[str, str], site: dict[str, str], words: str
 ) -> None:
-    fsm.set(**settings)
+    fsm.set(**site)
     found = lines(fsm, **fields)
     failed = {line: sentence for line, (is_passed, sentence) in found.items() if not is_passed}
     assert list(failed) == [name]

@@ -89,7 +89,7 @@ def test_a_connection_reads_the_entities_that_it_names(fsm: Fsm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("company_code", "fields", "settings", "sentence"),
+    ("company_code", "fields", "site", "sentence"),
     [
         ("100", {"enterprise_group": "2"}, {}, "FSM shows no finance enterprise group 2 to this connection"),
         ("999", {}, {}, "FSM shows no accounting entity 999 in finance enterprise group 1. It shows 100, 200, 300."),
@@ -102,9 +102,9 @@ def test_a_connection_reads_the_entities_that_it_names(fsm: Fsm) -> None:
     ],
 )
 def test_what_stops_every_journal_is_a_problem_of_the_set_up(
-    fsm: Fsm, company_code: str, fields: dict[str, str], settings: dict[str, Any], sentence: str
+    fsm: Fsm, company_code: str, fields: dict[str, str], site: dict[str, Any], sentence: str
 ) -> None:
-    fsm.set(**settings)
+    fsm.set(**site)
     (problem,) = read(fsm, company_code, **fields).setup_problems
     assert problem.startswith(sentence)
 
