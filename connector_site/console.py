@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
 from connector_site import error_pages, settings_pages
+from connector_site.find import find
 from connector_site.frame import Frame, frame_of
 from tenants.middleware import SESSION_TENANT, membership_of, unscoped
 from tenants.models import LegalEntity, Membership, Role, User
@@ -81,6 +82,7 @@ class ConsoleSite(UnfoldAdminSite):
         context["site_favicons"] = [{"rel": "icon", "href": static("console/icon.svg"), "type": "image/svg+xml"}]
         # There is no site besides the console to look at.
         context["site_url"] = None
+        context["may_find"] = membership is not None
         frame = _frame(request)
         context["broken_chain"] = frame.broken_chain if frame else ""
         return context
@@ -92,8 +94,8 @@ class ConsoleSite(UnfoldAdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        # The upstream view caches results by person and term but not by tenant: after a switch it would show the other's.
-        return HttpResponse()
+        """Ours: the upstream view keeps results by person and term but not by tenant, and would show the other's."""
+        return find(request)
 
 
 def _frame(request: HttpRequest) -> Frame | None:
