@@ -200,7 +200,8 @@ def _after_submitting(
         if not is_there:
             return Stage.UNCLEAR, CannotTell(
                 f"FSM interfaced {last.passed} rows of run group {key} and keeps none of them, and its ledger does not show them "
-                "yet: the journal waits to be posted, or somebody removed it. Look at it in FSM, with this reference."
+                "yet: the journal waits to be posted, or somebody removed it. Look at it in FSM, with this reference.",
+                is_not_shown=True,
             )
         if last.passed != totals.line_count:
             return Stage.UNCLEAR, CannotTell(

@@ -105,7 +105,7 @@ def lines_refused(errors: Sequence[LineError], failed: int) -> ExchangeError:
         by_words.setdefault((error.words, error.account), []).append(error.sequence)
     if not by_words:
         return Rejected(
-            f"FSM did not take the journal: {failed} of its rows failed, and it does not say why. Nothing was entered."
+            f"FSM did not take the journal: {failed} of its rows were refused, and it does not say why. Nothing was entered."
         )
     parts = [f"{_lines(sequences)} (account {account}): “{words}”" for (words, account), sequences in by_words.items()]
     shown = " ".join(parts[:LINES_SHOWN])

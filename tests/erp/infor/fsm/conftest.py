@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -212,9 +212,9 @@ def payroll(count: int = 20, *, key: str = "K3Y0F0NEP0ST1NG", company_code: str 
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[Sandbox, InforSandbox]]:
+def serving(folder: Path, today: date) -> Iterator[tuple[Sandbox, InforSandbox]]:
     store = Store(folder / "infor.sqlite")
-    system = InforSandbox(store, today=TODAY)
+    system = InforSandbox(store, today=today)
     server = Sandbox([system])
     server.start()
     yield server, system
@@ -234,7 +234,7 @@ def fsm_of(tenant: Any, server: Sandbox, system: InforSandbox) -> Iterator[Fsm]:
 
 @pytest.fixture(scope="session")
 def served_fsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, InforSandbox]]:
-    with serving(tmp_path_factory.mktemp("fsm")) as running:
+    with serving(tmp_path_factory.mktemp("fsm"), TODAY) as running:
         yield running
 
 
@@ -262,5 +262,12 @@ def fsm(tenant: Any, served_fsm: tuple[Sandbox, InforSandbox]) -> Iterator[Fsm]:
 @pytest.fixture
 def own_fsm(tenant: Any, tmp_path: Path) -> Iterator[Fsm]:
     """A sandbox of the test's own, whose set-up it may change."""
-    with serving(tmp_path) as running, fsm_of(tenant, *running) as found:
+    with serving(tmp_path, TODAY) as running, fsm_of(tenant, *running) as found:
+        yield found
+
+
+@pytest.fixture
+def fsm_today(tenant: Any, tmp_path: Path) -> Iterator[Fsm]:
+    """The same, with close periods around the real day: what is read there depends on it."""
+    with serving(tmp_path, datetime.now(UTC).date()) as running, fsm_of(tenant, *running) as found:
         yield found

@@ -166,7 +166,7 @@ def test_lines_wait_for_a_repair_only_where_every_one_of_them_does() -> None:
         "Open the period in FSM, or change the posting date. Repair the mapping table, or the account in FSM."
     )
     assert isinstance(lines_refused([], 3), Rejected)
-    assert "3 of its rows failed, and it does not say why" in lines_refused([], 3).sentence
+    assert "3 of its rows were refused, and it does not say why" in lines_refused([], 3).sentence
 
 
 def test_a_sentence_names_eight_errors_and_counts_the_rest() -> None:

@@ -12,8 +12,8 @@ def lines(fsm: Fsm, company_code: str = "100", **fields: str) -> dict[str, tuple
     return {line.name: (line.is_passed, line.sentence) for line in found}
 
 
-def test_a_connection_that_works_says_what_it_sees(fsm: Fsm) -> None:
-    found = lines(fsm, back_periods="yes")
+def test_a_connection_that_works_says_what_it_sees(fsm_today: Fsm) -> None:
+    found = lines(fsm_today)
     assert list(found) == [
         "Sign-in", "Finance enterprise group", "Accounting entity", "Accounts", "Dimensions", "Periods",
         "Transaction interface", "General ledger",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+import calendar
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -52,28 +53,44 @@ def test_accounts_and_values_say_whether_they_can_be_used(fsm: Fsm) -> None:
     assert not values["", "Location", "PDX"].is_active
 
 
-def test_periods_are_open_from_the_current_one_on(fsm: Fsm) -> None:
-    periods = {(each.company_code, each.start): each for each in read(fsm).periods}
-    july = periods["100", date(2026, 7, 1)]
-    assert (july.end, july.is_open, july.name, july.closed_note) == (date(2026, 7, 31), True, "July 2026", "")
-    # 400 days before August 14, 2026.
-    assert periods["100", date(2025, 7, 1)].is_open
-    closed = periods["200", date(2025, 6, 1)]
+def month_of(day: date) -> tuple[date, date]:
+    """First and last day."""
+    last = calendar.monthrange(day.year, day.month)[1]
+    return day.replace(day=1), day.replace(day=last)
+
+
+def test_periods_are_open_from_the_current_one_on(fsm_today: Fsm) -> None:
+    start, end = month_of(datetime.now(UTC).date())
+    before, _ = month_of(start - timedelta(days=1))
+    fsm_today.suite.books.change_record("AccountingEntity", "200", {"CurrentPeriodEndDate": f"{end:%Y%m%d}"})
+    periods = {(each.company_code, each.start): each for each in read(fsm_today).periods}
+    current = periods["200", start]
+    assert (current.end, current.is_open, current.closed_note) == (end, True, "")
+    assert current.name == f"{calendar.month_name[start.month]} {start.year}"
+    assert periods["100", before].is_open
+    closed = periods["200", before]
     assert (closed.is_open, closed.closed_note) == (
         False, "it lies before the current period of accounting entity 200",
     )  # fmt: skip
-    assert all(each.is_open for each in read(fsm, back_periods="yes").periods)
+    # Old years are left out.
+    assert {each.end.year for each in periods.values()} == {start.year - 1, start.year, start.year + 1}
+    assert all(each.is_open for each in read(fsm_today, back_periods="yes").periods)
 
 
-def test_an_entity_has_the_periods_of_its_own_close_configuration(own_fsm: Fsm) -> None:
-    books = own_fsm.suite.books
+def test_an_entity_has_the_periods_of_its_own_close_configuration(fsm_today: Fsm) -> None:
+    books = fsm_today.suite.books
     books.change_record("AccountingEntity", "200", {"CloseConfiguration": "WEEK", "CurrentPeriodEndDate": ""})
     books.change_record("AccountingEntity", "300", {"CloseConfiguration": ""})
-    week = {"GeneralLedgerCloseConfiguration": "WEEK", "BeginDate": "20260706", "DerivedEndDate": "20260712"}
-    books.put_record("GeneralLedgerClosePeriod", "week", {"FinanceEnterpriseGroup": "1", "PeriodNumber": "28", **week})
-    periods = read(own_fsm).periods
-    assert [(each.start, each.is_open, each.name) for each in periods if each.company_code == "200"] == [
-        (date(2026, 7, 6), True, "28")
+    start = datetime.now(UTC).date()
+    end = start + timedelta(days=6)
+    week = {
+        "GeneralLedgerCloseConfiguration": "WEEK", "BeginDate": f"{start:%Y%m%d}", "DerivedEndDate": f"{end:%Y%m%d}",
+        "GeneralLedgerCloseYear": "2026", "PeriodNumber": "28", "FinanceEnterpriseGroup": "1",
+    }  # fmt: skip
+    books.put_record("GeneralLedgerClosePeriod", "week", week)
+    periods = read(fsm_today).periods
+    assert [(each.start, each.end, each.is_open, each.name) for each in periods if each.company_code == "200"] == [
+        (start, end, True, "2026 28")
     ]
     # Without one of its own it has that of the enterprise group.
     assert {each.start for each in periods if each.company_code == "300"} == {
@@ -81,8 +98,8 @@ def test_an_entity_has_the_periods_of_its_own_close_configuration(own_fsm: Fsm) 
     }
 
 
-def test_a_connection_reads_the_entities_that_it_names(fsm: Fsm) -> None:
-    found = read(fsm, "100", entities="200")
+def test_a_connection_reads_the_entities_that_it_names(fsm_today: Fsm) -> None:
+    found = read(fsm_today, "100", entities="200")
     assert [code for code, _, _ in found.company_codes] == ["100", "200"]
     assert {each.company_code for each in found.dimension_values} == {"", "100", "200"}
     assert {each.company_code for each in found.periods} == {"100", "200"}
