@@ -1,4 +1,4 @@
-"""The audit trail and the exchanges in the console: read-only, searchable, for every member; the work queue for the operator."""
+"""The audit trail and the exchanges in the console: read-only, searchable, for every member."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
@@ -231,44 +230,3 @@ def _outcome(exchange: Exchange) -> str:
     if exchange.outcome == "answered":
         return "answered" if (exchange.status or 0) < 400 else "declined"
     return OUTCOMES.get(exchange.outcome, exchange.outcome)
-
-
-class OperatorAdmin(ModelAdmin):
-    """A page of the installation's own things, for the operator alone; it shows no payroll and no amount."""
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = str(self.opts.verbose_name_plural).capitalize()
-        words = {"title": title, "crumbs": [(title, "")]}
-        response: HttpResponse = super().changelist_view(request, {**words, **(extra_context or {})})
-        return response
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return bool(getattr(request.user, "is_superuser", False))
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_module_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """Left to the audit trail, as everywhere."""
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """Left to the audit trail, as everywhere."""
-
-
-@admin.register(WorkItem)
-class WorkItemAdmin(OperatorAdmin):
-    """What is to be done, and what was given up."""
-
-    list_display = ("kind", "ref", "state", "due_at", "attempts", "sentence")
-    list_filter = ("state", "kind")
-    search_fields = ("ref",)
-    list_per_page = 50

@@ -90,6 +90,8 @@ SENTENCES: dict[str, str] = {
     "webhook.unknown_company": "A notice arrived for a company that nobody here has connected.",
     "webhook_subscription.created": "The webhook subscription was created.",
     "webhook_subscription.verified": "The webhook subscription was verified by Gusto.",
+    "gusto_application.created": "The application {name} at Gusto was entered.",
+    "gusto_application.changed": "The application {name} at Gusto was changed: {changed}.",
     "keys.rotated": "{count} stored secrets were encrypted anew.",
     "audit.verification_asked": "A verification of the chain of audit entries was asked for.",
     "provision.applied": "A provision file was applied: {changes} changes.",

@@ -1,4 +1,4 @@
-"""Legal entities, connections and members in the console, and the operator's pages.
+"""Legal entities and connections in the console.
 
 They stand on the top floor because they join what lower floors keep apart: a connection of `tenants`, its test as a work
 item of `audit`, the way to Gusto, the reference data of an ERP.
@@ -21,15 +21,14 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from audit import checks, trail, work
-from audit.admin import OperatorAdmin, is_under_way
+from audit.admin import is_under_way
 from connector_site.sudo import confirmed
 from connector_site.templatetags.console import chip, moment
 from erp.connector import CONNECTORS, connector_class
 from erp.models import ReferenceSnapshot
-from gusto.models import GustoApplication, WebhookEvent, WebhookSubscription
 from tenants.admin import RoleAdmin, TenantForm, has_role
 from tenants.credentials import FILE_BYTES_MAX, declaration, problems_of
-from tenants.models import Connection, LegalEntity, Role, Tenant
+from tenants.models import Connection, LegalEntity, Role
 
 OWNER = (Role.OWNER,)
 READ_REFERENCE = "erp.read_reference"
@@ -377,67 +376,3 @@ class LegalEntityAdmin(RoleAdmin):
             )  # fmt: skip
         else:
             trail.record("legal_entity.created", subject="legal_entity", subject_id=str(obj.pk), name=obj.name)
-
-
-@admin.register(Tenant)
-class TenantAdmin(OperatorAdmin):
-    list_display = ("name", "slug", "created_at", "is_installation")
-
-
-class SubscriptionInline(admin.TabularInline):
-    model = WebhookSubscription
-    fields = readonly_fields = ("url", "state", "created_at", "verified_at")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(getattr(request.user, "is_superuser", False))
-
-
-class GustoApplicationForm(forms.ModelForm):
-    """The secret goes in by a field of another name and is never shown."""
-
-    new_client_secret = forms.CharField(
-        required=False,
-        strip=False,
-        widget=forms.PasswordInput(render_value=False),
-        help_text="Leave empty to keep the stored one.",
-    )
-
-    class Meta:
-        model = GustoApplication
-        fields = ("name", "client_id", "api_url", "authorize_url", "token_url", "api_version", "is_active")
-
-    def save(self, commit: bool = True) -> Any:
-        if self.cleaned_data.get("new_client_secret"):
-            self.instance.client_secret = self.cleaned_data["new_client_secret"]
-            self.instance.system_token = ""
-        return super().save(commit)
-
-
-@admin.register(GustoApplication)
-class GustoApplicationAdmin(OperatorAdmin):
-    """The installation's developer application at Gusto."""
-
-    form = GustoApplicationForm
-    list_display = ("name", "client_id", "api_url", "is_active")
-    inlines = (SubscriptionInline,)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_module_permission(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_module_permission(request)
-
-
-@admin.register(WebhookEvent)
-class WebhookEventAdmin(OperatorAdmin):
-    """Notices as received: ids only. Those of companies that nobody connected stay here until somebody does."""
-
-    list_display = ("received_at", "event_type", "resource_uuid", "entity_uuid", "source", "state")
-    list_filter = ("state", "source", "event_type")
-    search_fields = ("event_uuid", "resource_uuid", "entity_uuid")
-    list_per_page = 50

@@ -35,7 +35,7 @@ class ConsoleSite(UnfoldAdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         user = request.user
-        return bool(user.is_active and (membership_of(request) is not None or getattr(user, "is_superuser", False)))
+        return bool(user.is_active and membership_of(request) is not None)
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
         """As upstream; a form whose session ended is not led to the door without a word about what was typed."""
@@ -59,6 +59,8 @@ class ConsoleSite(UnfoldAdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Where Django sends whoever may not open a page: to the sign-in, or to a word about having no tenant."""
         if request.user.is_authenticated and not self.has_permission(request):
+            if getattr(request.user, "is_superuser", False):
+                return HttpResponseRedirect(reverse("operator:index"))
             return TemplateResponse(request, "account/no_tenant.html", self.each_context(request), status=403)
         onward = request.GET.get("next") or reverse("admin:index")
         return HttpResponseRedirect(f"{reverse('account_login')}?{urlencode({'next': onward})}")
@@ -112,7 +114,7 @@ def _frame(request: HttpRequest) -> Frame | None:
 
 def _tenant_note(membership: Membership | None) -> str:
     if membership is None:
-        return "Operator"
+        return ""
     if open_tenant() is None:
         return ""
     count = LegalEntity.objects.count()
@@ -197,19 +199,6 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     _item("Audit trail", "policy", "admin:audit_auditentry_changelist"),
                     _item("Exchanges", "swap_horiz", "admin:audit_exchange_changelist"),
                     _item("Settings", "tune", "admin:settings"),
-                ],
-            }
-        )
-    if getattr(request.user, "is_superuser", False):
-        groups.append(
-            {
-                "title": "Operator",
-                "separator": membership is not None,
-                "items": [
-                    _item("Tenants", "apartment", "admin:tenants_tenant_changelist"),
-                    _item("Gusto application", "key", "admin:gusto_gustoapplication_changelist"),
-                    _item("Notices from Gusto", "notifications", "admin:gusto_webhookevent_changelist"),
-                    _item("Work", "work_history", "admin:audit_workitem_changelist"),
                 ],
             }
         )

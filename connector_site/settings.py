@@ -427,3 +427,16 @@ UNFOLD: dict[str, Any] = {
     },
     "SIDEBAR": {"show_search": False, "command_search": False, "navigation": "connector_site.console.navigation"},
 }
+
+#: Another colour, so that nobody takes the operator's pages for a tenant's.
+_OPERATOR_SHADES = {
+    "50": "97% .014", "100": "93% .032", "200": "88% .059", "300": "81% .1", "400": "72% .13", "500": "60% .15",
+    "600": "48% .14", "700": "42% .13", "800": "36% .11", "900": "31% .09", "950": "24% .07",
+}  # fmt: skip
+UNFOLD_OPERATOR: dict[str, Any] = {
+    **UNFOLD,
+    "DASHBOARD_CALLBACK": None,
+    "SITE_SYMBOL": "build",
+    "COLORS": {"primary": {weight: f"oklch({shade} 330)" for weight, shade in _OPERATOR_SHADES.items()}},
+    "SIDEBAR": {"show_search": False, "command_search": False, "navigation": "connector_site.operator.navigation"},
+}

@@ -4,12 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from connector_site import health
+from connector_site import health, operator_pages
 from tenants.middleware import unscoped
 
 urlpatterns = [
     path("", unscoped(RedirectView.as_view(pattern_name="admin:index"))),
     path("console/", admin.site.urls),
+    path("operator/", operator_pages.operator_site.urls),
     path("account/", include("connector_site.account_urls")),
     path("gusto/", include("gusto.urls")),
     path("api/v1/", include("connector_site.api")),

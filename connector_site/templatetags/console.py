@@ -46,6 +46,8 @@ STATES: dict[str, tuple[str, str, str]] = {
     "broken": ("stop", "report", "Needs you"),
     "untested": ("rest", "help", "Not tested yet"),
     "off": ("rest", "do_not_disturb_on", "Off"),
+    "live": ("done", "check_circle", "Live"),
+    "setting_up": ("wait", "checklist", "Setting up"),
     "employed": ("done", "badge", "Employed"),
     "terminated": ("rest", "person_off", "Terminated"),
     "equal": ("done", "check_circle", "Equal"),

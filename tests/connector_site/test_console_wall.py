@@ -161,7 +161,9 @@ def test_members_of_another_tenant_are_not_there(acme, borealis, alice, as_charl
 
 def test_the_operators_pages_are_not_for_members(acme, as_charlie):
     for name in OPERATOR_PAGES:
-        assert as_charlie.get(reverse(f"admin:{name}_changelist")).status_code == 403
+        page = as_charlie.get(reverse(f"operator:{name}_changelist"), follow=True)
+        assert page.status_code == 403
+        assert "who does not run this installation" in page.content.decode()
 
 
 def test_a_switch_leads_only_to_own_tenants(acme, borealis, charlie, as_charlie):

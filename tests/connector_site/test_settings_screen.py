@@ -53,7 +53,8 @@ def test_each_role_sees_its_tabs_and_buttons(request, client, who):
 
 def test_the_operator_has_no_settings_of_a_tenant(client, django_user_model):
     client.force_login(django_user_model.objects.create_superuser("olga", password=PASSWORD))
-    assert client.get("/console/settings/").status_code == 403
+    page = client.get("/console/settings/", follow=True)
+    assert page.request["PATH_INFO"] == "/account/security/", "to the operator's site, by way of a second factor"
 
 
 class TestGeneral:
