@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from audit.sandbox import Sandbox, Store
+from audit.sandbox import Request, Sandbox, Store
 from erp.connector import Reference
 from erp.infor.fsm.sandbox import FsmSuite
 from erp.infor.fsm.sandbox_settings import FsmSettings
@@ -102,6 +102,21 @@ class Fsm(FarLedger):
     def refusal(self) -> dict[str, Any]:
         return {"fault": "row_error", "path": f"{INTERFACE}$"}
 
+    def interface(self, posting_key: str) -> None:
+        """A person in FSM lets a run group be interfaced."""
+        query = "&".join(
+            f"{name}={value}"
+            for name, value in {
+                "PrmRunGroup": posting_key,
+                "PrmEnterpriseGroup": "1",
+                "PrmEditOnly": "false",
+                "PrmEditAndInterface": "true",
+            }.items()
+        )
+        request = Request("GET", "", query, {}, b"", "", self.server.faults, "infor")
+        with self.suite.store.transaction():
+            self.suite.runs().submit(request)
+
     def staged(self) -> dict[str, Any]:
         """What lies in the staging and is in no journal."""
         state = self.suite.ledger_state()
@@ -165,6 +180,29 @@ class TestFsm(PostingContract):
         posting = books.send(books.journal())
         assert (posting.state, posting.reason) == ("blocked", "rejected"), posting.sentence
         assert far.staged() == {}
+        books.holds(books.replay(posting))
+
+    @pytest.mark.parametrize("way", ["deleted", "interfaced"])
+    def test_a_run_that_never_happened_is_settled_by_a_person_in_fsm(self, books: Books, way: str) -> None:
+        """Shown as unclear, with what to do; what the person does over there decides, and nothing is sent by itself."""
+        far = books.far
+        assert isinstance(far, Fsm)
+        books.change_fields(result_seconds="1")
+        books.play("run_vanishes", path=f"{INTERFACE}$")
+        posting = books.send(books.journal())
+        assert (posting.state, posting.reason) == ("blocked", "unclear"), posting.sentence
+        assert "interface it there, or delete it there" in posting.sentence
+        assert list(far.staged()) == [posting.posting_key]
+        posting = books.replay(posting)
+        assert (posting.state, posting.reason) == ("blocked", "unclear"), posting.sentence
+        books.holds()
+        if way == "deleted":
+            far.remove(posting.posting_key)
+            posting = books.replay(posting)
+            assert (posting.state, posting.reason) == ("blocked", "removed"), posting.sentence
+            books.holds()
+        else:
+            far.interface(posting.posting_key)
         books.holds(books.replay(posting))
 
 
