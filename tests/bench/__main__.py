@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PARTS = ("round_trips", "allocation", "coverage", "payroll", "way", "webhook")
+PARTS = ("round_trips", "allocation", "coverage", "pages", "payroll", "way", "webhook")
 
 
 def main() -> int:
@@ -36,10 +36,10 @@ def main() -> int:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    from tests.bench import allocation, coverage, payroll, round_trips, way, webhook
+    from tests.bench import allocation, coverage, pages, payroll, round_trips, way, webhook
     from tests.bench.stage import Stage
 
-    parts = dict(zip(PARTS, (round_trips, allocation, coverage, payroll, way, webhook), strict=True))
+    parts = dict(zip(PARTS, (round_trips, allocation, coverage, pages, payroll, way, webhook), strict=True))
     print(f"ml-connector bench{', the short version' if options.quick else ''}: {os.cpu_count()} cores, "
           f"Python {platform.python_version()}; load, sandboxes and product share these cores")  # fmt: skip
     with Stage(folder) as stage:
