@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from mappings.resources import MappingRuleResource
+from tenants.scope import tenant_scope
 from tests.world import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -55,4 +57,28 @@ def test_the_posted_journal_and_the_other_pages(world: World, dana, alice, sign_
         owner.wait_for_function("!document.documentElement.hasAttribute('x-cloak')")
         owner.screenshot(path=str(folder / f"{name}.png"))
     for name in ("journal", "home", *OTHERS):
+        assert 20_000 < (folder / f"{name}.png").stat().st_size < BYTES_MAX, name
+
+
+def test_the_mapping_with_a_gap_and_a_changed_file(world: World, tenant, bob, sign_in, tmp_path):
+    folder = Path(os.environ.get("MLC_PICTURES", tmp_path))
+    entity = world.entity(is_mapped=False)
+    table = world.map(entity, without=("benefit_deduction",))
+    world.hear(world.pay(entity))
+    world.work()
+    page: Page = sign_in("bob", viewport={"width": WIDTH, "height": 900})
+    page.locator(".nav-list a", has_text="Mapping").click()
+    expect(page.get_by_role("heading", name="Gaps", exact=True)).to_be_visible()
+    page.screenshot(path=str(folder / "coverage-gaps.png"))
+    with tenant_scope(tenant.id):
+        rules = MappingRuleResource().export(table.rules.all()).csv
+    earnings = next(row for row in rules.splitlines() if ",earning," in row)
+    changed = rules.replace(earnings, earnings.replace(",6000,", ",6010,"))
+    page.goto(f"/console/mappings/mappingrule/import/?entity={entity.pk}")
+    file = {"name": "mapping-us01.csv", "mimeType": "text/csv", "buffer": changed.encode()}
+    page.get_by_label("File", exact=True).set_input_files(file)
+    page.get_by_role("button", name="Show what it does").click()
+    expect(page.get_by_role("heading", name="Nothing is saved yet: mapping-us01.csv")).to_be_visible()
+    page.screenshot(path=str(folder / "import-preview.png"))
+    for name in ("coverage-gaps", "import-preview"):
         assert 20_000 < (folder / f"{name}.png").stat().st_size < BYTES_MAX, name
