@@ -131,6 +131,8 @@ class CannotTell:
 
     sentence: str
     needs_person: bool = False
+    is_not_shown: bool = False
+    """The ERP shows nothing of a journal that left, which proves nothing: whoever looks has only our reference."""
 
 
 FindResult = Found | Absent | CannotTell
@@ -201,11 +203,18 @@ class Connector(ABC):
     """False: the journal is entered and somebody posts it in the ERP; the console says so in words."""
     effect_sentence: ClassVar[str] = ""
     """What sending creates over there, for the approve dialog."""
+    to_ask: ClassVar[tuple[str, ...]] = ()
+    """What an administrator of the system has to give or set up, as sentences, before a connection can be tested."""
     limits: ClassVar[tuple[str, ...]] = ()
     """What this system cannot do, as sentences for the console."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
+
+    @classmethod
+    def page(cls, fields: Mapping[str, str], company_code: str) -> str:
+        """Address of the system as people open it in a browser; empty = the fields of the connection do not say."""
+        return ""
 
     @abstractmethod
     def check(self) -> list[CheckResult]:
