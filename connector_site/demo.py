@@ -314,7 +314,8 @@ class Demo:
         """Every payroll run has its journal, and the one that needs an approver is the only one that waits."""
         postings = self._postings()
         self._tell_states(postings)
-        return len(postings) >= len(self._entities()) and all(
+        built = {posting.legal_entity_id for posting in postings}
+        return built == {entity.pk for entity in self._entities()} and all(
             posting.state != Posting.State.ALLOCATED or posting.legal_entity.approval == LegalEntity.Approval.PERSON
             for posting in postings
         )

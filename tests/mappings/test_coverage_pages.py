@@ -50,7 +50,7 @@ def test_a_gap_says_what_it_holds_and_what_could_fill_it(bakery, bob):
     bakery.pay()
     words = words_of(signed_in(bob).get(bakery.coverage))
     assert "4 of 5 components are caught. 1 gap holds 300.00 of payroll run 26 Jun 2026." in words
-    assert "Looked at the last 1 payroll run, 26 Jun 2026, with version 1." in words
+    assert "Looked at the last payroll run, 26 Jun 2026, with version 1." in words
     assert "Wellness Stipend Earning, 2 employees, first seen 26 Jun 2026 300.00 6230 Employee wellness" in words
     assert re.search(r"Closest name in the chart of accounts\. \d\d % sure\. CostCenter from department", words)
     assert "Accepting starts draft version 2 as a copy of version 1." in words
@@ -63,7 +63,7 @@ def test_accepting_starts_a_draft_and_touches_nothing_else(bakery, bob):
     (key,) = keys(client, bakery)
     words = words_of(accept(client, bakery, key))
     assert "1 row was added to draft version 2, which was started for it and is valid from 26 Jun 2026." in words
-    assert "Every component of the last 1 payroll run is caught." in words
+    assert "Every component of the last payroll run is caught." in words
     approved, draft = bakery.versions()
     assert (approved.state, draft.state, draft.valid_from) == ("approved", "draft", JUNE)
     assert (draft.changed_by, draft.created_by) == (["bob"], "bob")
