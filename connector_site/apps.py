@@ -6,7 +6,7 @@ class ConnectorSiteConfig(AppConfig):
     name = "connector_site"
 
     def ready(self) -> None:
-        from connector_site import checks, sign_in  # noqa: F401 - importing registers checks and receivers
+        from connector_site import checks, operator_pages, sign_in  # noqa: F401 - importing registers them
 
 
 class ConsoleConfig(AdminConfig):

@@ -84,7 +84,7 @@ class OperatorSite(UnfoldAdminSite):
             "crumbs": [("Audit trail", "")],
             "entries": entries,
         }
-        request.current_app = self.name  # type: ignore[attr-defined]
+        request.current_app = self.name
         return TemplateResponse(request, "operator/trail.html", context)
 
     def extra_context(self, context: dict[str, Any], request: HttpRequest) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from connector_site import health, operator_pages
+from connector_site import health
+from connector_site.operator import operator_site
 from tenants.middleware import unscoped
 
 urlpatterns = [
     path("", unscoped(RedirectView.as_view(pattern_name="admin:index"))),
     path("console/", admin.site.urls),
-    path("operator/", operator_pages.operator_site.urls),
+    path("operator/", operator_site.urls),
     path("account/", include("connector_site.account_urls")),
     path("gusto/", include("gusto.urls")),
     path("api/v1/", include("connector_site.api")),

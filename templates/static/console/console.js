@@ -33,7 +33,7 @@ const recolour = chart => {
   });
   Chart.defaults.color = ink;
   for (const scale of Object.values(chart.options.scales)) scale.ticks.color = ink;
-  chart.update("none");
+  chart.update();
 };
 const recolourAll = () => { for (const chart of Object.values(Chart.instances)) if (chart.canvas.dataset.value) recolour(chart); };
 // A task of its own: the page's class changes before unfold's own look at it.
