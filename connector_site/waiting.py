@@ -13,6 +13,7 @@ from connector_site.templatetags.console import day
 from erp.models import Posting
 from erp.repairs import components_missing, summary
 from erp.run_differences import ROLES as ACCEPTING
+from erp.unclear import first_who_confirmed
 from gusto.models import PayrollRun
 from gusto.payroll_run import acceptable_differences
 from mappings.approval import preparers_of
@@ -74,6 +75,10 @@ def _kinds(membership: Membership, username: str) -> Iterable[_Kind]:
         yield _Kind(postings.order_by("posting_date", "id"), _blocked_posting)
     elif membership.has_role(*ACCEPTING):
         yield _Kind(_with_differences(), _difference)
+    if not prepares and membership.has_role(Role.APPROVER):
+        unclear = Posting.objects.filter(state=Posting.State.BLOCKED, reason=Posting.Reason.UNCLEAR)
+        unclear = unclear.select_related("legal_entity", "payroll_run")
+        yield _Kind(unclear.order_by("posting_date", "id"), _blocked_posting)
     if membership.has_role(Role.OWNER):
         broken = Connection.objects.filter(health=Connection.Health.BROKEN)
         yield _Kind(broken.order_by("name"), _broken_connection)
@@ -126,10 +131,15 @@ def _difference(run: PayrollRun) -> Waiting:
 
 
 def _blocked_posting(posting: Posting) -> Waiting:
-    button = {"mapping": "Repair the mapping", "reference": "Repair the mapping", "configuration": "Repair"}
+    button = {
+        "mapping": "Repair the mapping", "reference": "Repair the mapping", "configuration": "Repair",
+        "unclear": "Say what is there",
+    }  # fmt: skip
+    first = first_who_confirmed(posting) if posting.reason == Posting.Reason.UNCLEAR else ""
+    says = f" {first} says that it is not there; a second person has to confirm it." if first else ""
     return Waiting(
         "stop", "report", f"Blocked: {summary(posting.problems, posting.sentence)}",
-        f"{_of_run(posting.payroll_run)}, company code {posting.company_code}, {posting.debit:,.2f}.",
+        f"{_of_run(posting.payroll_run)}, company code {posting.company_code}, {posting.debit:,.2f}.{says}",
         reverse("admin:erp_posting_change", args=[posting.pk]), button.get(posting.reason, "Look at it"),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from django.db.models import QuerySet
@@ -18,7 +19,7 @@ from erp.connector import CONNECTORS
 from erp.journals import problem_row, reason_of, rules_by_account, setup_problem, setup_problems
 from erp.models import Posting, PostingLine, PostingTrace
 from erp.reference import ensure_fresh
-from erp.states import of_life, release_configuration, release_or_approve
+from erp.states import add_preparer, of_life, release_configuration, release_or_approve
 from erp.traces import trace_of
 from gusto.models import PayrollRun
 from gusto.payroll_run import header_of
@@ -101,7 +102,7 @@ def build(run_id: int) -> None:
     periods = tuple(
         (period.start_date, period.end_date) for period in chart.periods if period.company_code == entity.company_code
     )
-    allocation = allocate(header, table_of(version), periods)
+    allocation = allocate(header, table_of(version), periods, chosen_dates_of(run))
     if allocation.is_ignored:
         _ignore(run, allocation.warnings[0].sentence)
         return
@@ -132,6 +133,11 @@ def build(run_id: int) -> None:
     for posting in kept.values():
         if posting.state == Posting.State.ALLOCATED:
             release_or_approve(posting)
+
+
+def chosen_dates_of(run: PayrollRun) -> dict[str, date]:
+    """Posting key -> posting date that a person chose."""
+    return {key: date.fromisoformat(day) for key, day in run.chosen_dates.items()}
 
 
 def _company_codes(entity: LegalEntity) -> set[str]:
@@ -169,8 +175,9 @@ def _tie_out(run: PayrollRun, header: PayrollHeader, allocation: Allocation) -> 
 
 def replay_run(run: PayrollRun, by: str) -> None:
     """Read a payroll run again and allocate it with the approved mapping of its check date, inside a scope. What was
-    approved or sent stays as it is.
+    approved or sent stays as it is; whoever replays has prepared the journals that come of it.
     """
+    add_preparer(run.pk, by)
     trail.record(
         "payroll_run.replayed",
         subject="payroll_run",

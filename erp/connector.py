@@ -216,6 +216,11 @@ class Connector(ABC):
         """Address of the system as people open it in a browser; empty = the fields of the connection do not say."""
         return ""
 
+    @classmethod
+    def begun_anew(cls, progress: Mapping[str, Any]) -> dict[str, Any]:
+        """What stays of a posting's progress when two people say that the ERP holds nothing of it: by default nothing."""
+        return {}
+
     @abstractmethod
     def check(self) -> list[CheckResult]:
         """Sign in and look at what posting needs. Never raises for what it finds: each finding is a line."""

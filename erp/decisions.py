@@ -13,20 +13,23 @@ from erp.connector import Absent, Progress
 from erp.journals import journal_of, problems_of_journal
 from erp.models import Posting
 from erp.reference import connector_of
-from erp.states import NotAllowed, give_up, lock, note, release, resume_sending, set_approved
+from erp.states import NotAllowed, add_preparer, give_up, lock, note, release, resume_sending, set_approved
+from gusto.models import PayrollRun
 from mappings.journal import JournalKind
 from tenants.scope import actor, tenant_scope
 
 HELD = "The payroll run is blocked, so its journal is not approved. What it waits for stands on its page."
 
 
-def approve(posting: Posting, by: str) -> None:
-    """Release a journal, inside a scope. Raises NotAllowed for the preparer, in any state but ALLOCATED, and while its
-    payroll run is blocked.
+def approve(posting: Posting, by: str, digest: str = "") -> None:
+    """Release a journal, inside a scope. Raises NotAllowed for the preparer, in any state but ALLOCATED, while its payroll
+    run is blocked, and if the person saw another journal: `digest` is that of what was on the page, empty = not said.
     """
     locked = lock(posting.pk)
     if locked.state != Posting.State.ALLOCATED:
         raise NotAllowed(f"This journal is {locked.get_state_display().lower()} and cannot be approved.")
+    if digest and digest != locked.journal_digest:
+        raise NotAllowed("This journal was changed since you opened the page. Nothing was approved; look at it again.")
     if by in locked.prepared_by:
         raise NotAllowed("You prepared this journal. Someone else approves it.")
     if locked.is_held:
@@ -49,6 +52,8 @@ def replay(posting: Posting, by: str) -> None:
     """Run a blocked posting again, inside a scope; safe by construction. What was never sent is built anew with the
     approved mapping of its check date; what was sent is asked for first.
     """
+    # The run before the posting, in the order of `erp.building.build`.
+    PayrollRun.objects.select_for_update(of=("self",)).get(pk=posting.payroll_run_id)
     locked = lock(posting.pk)
     if locked.state not in {Posting.State.BLOCKED, Posting.State.ALLOCATED}:
         raise NotAllowed(f"This journal is {locked.get_state_display().lower()}; only a waiting one can be replayed.")
@@ -65,6 +70,8 @@ def replay(posting: Posting, by: str) -> None:
     elif locked.kind == JournalKind.REVERSAL.value:
         release(locked, problems_of_journal(locked, journal_of(locked)))
     else:
+        # Its journal is built anew, as another posting.
+        add_preparer(locked.payroll_run_id, by)
         work.enqueue("erp.allocate", str(locked.payroll_run_id), tenant_id=locked.tenant_id)
 
 

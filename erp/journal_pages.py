@@ -7,6 +7,7 @@ of a hidden action still answers, so each checks state and role again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,14 +21,15 @@ from unfold.decorators import display
 
 from audit import trail, work
 from audit.exchange import ExchangeError
-from erp import decisions, reversal
+from erp import decisions, posting_dates, reversal, unclear
 from erp.connector import CONNECTORS, connector_class
 from erp.journal_rows import BY_ACCOUNT, journal_table
 from erp.models import Posting
-from erp.pages import MOVING, TYPES, chip, confirm, may_see_pay, posting_title, why_blocked
+from erp.pages import MOVING, REASON, TYPES, Asks, chip, confirm, may_see_pay, posting_title, why_blocked
 from erp.repairs import repair_of_posting
 from erp.states import NotAllowed
 from erp.timeline import attempts_in_words, timeline
+from erp.unclear import DOCUMENT_NUMBER_MAX, first_who_confirmed
 from erp.why import people_behind, why
 from mappings.faults import day_words
 from mappings.journal import JournalKind
@@ -41,7 +43,9 @@ ATTEMPTS_SHOWN = 20
 
 
 class Action(NamedTuple):
-    """What a person can do with a posting. `states` are those that offer it; the rest are words before and after."""
+    """What a person can do with a posting. `states` are those that offer it, BLOCKED for `reason` alone where that is given;
+    the rest are words before and after.
+    """
 
     roles: tuple[Role, ...]
     states: tuple[str, ...]
@@ -49,8 +53,12 @@ class Action(NamedTuple):
     sentence: str
     button: str
     done: str
-    asks_reason: bool = False
+    asks: Asks | None = None
+    reason: str = ""
 
+
+#: Who may say what an ERP holds.
+PEOPLE = (Role.OWNER, Role.PREPARER, Role.APPROVER)
 
 ACTIONS: dict[str, Action] = {
     "approve": Action(
@@ -69,19 +77,46 @@ ACTIONS: dict[str, Action] = {
         "The journal is replayed. Usually a minute.",
     ),
     "look": Action(
-        (Role.OWNER, Role.PREPARER, Role.APPROVER), ("sending", "entered"), "Ask the ledger now",
+        PEOPLE, ("sending", "entered"), "Ask the ledger now",
         "We ask the ledger first. We never send twice.", "Ask the ledger now", "The ledger is being asked.",
+    ),
+    "posting_date": Action(
+        (Role.OWNER, Role.PREPARER), ("allocated", "blocked"), "Change the posting date",
+        "The journal is dated on the day that you choose, which has to lie in an open fiscal period. Lines and amounts stay as "
+        "they are, and a replay keeps the day. You have then prepared this journal.", "Change posting date",
+        "The posting date is changed.", asks=Asks("posting_date", "Posting date", "A day in an open fiscal period.", "date"),
+        reason="period",
+    ),
+    "found": Action(
+        PEOPLE, ("blocked",), "I found it",
+        "You looked in the ledger, and it shows the whole journal. It counts as posted with the document number that you enter; "
+        "nothing is sent.", "It is there", "The journal counts as posted, as you say.",
+        asks=Asks(
+            "document_number", "Document number", "As the ledger shows it. It goes into the audit trail with your name.",
+            length=DOCUMENT_NUMBER_MAX,
+        ),
+        reason="unclear",
+    ),
+    "not_there": Action(
+        PEOPLE, ("blocked",), "It is not there: send again",
+        "Two people have to confirm this, one of them an approver. You are the first: nothing is sent until a second person "
+        "confirms it.", "It is not there", "You confirmed that it is not there.", reason="unclear",
+    ),
+    "take_back": Action(
+        PEOPLE, ("blocked",), "Take back my confirmation",
+        "You are not sure any more that the journal is not there. Nothing was sent.", "Take back my confirmation",
+        "Your confirmation is taken back. Nothing was sent.", reason="unclear",
     ),
     "void": Action(
         (Role.OWNER, Role.PREPARER), ("allocated", "blocked"), "Give this journal up",
         "Gives this posting up for good. It is possible only while the ERP holds nothing of it; if something was sent, the "
-        "ERP is asked now.", "Void posting", "The posting is given up.", asks_reason=True,
+        "ERP is asked now.", "Void posting", "The posting is given up.", asks=REASON,
     ),
     "reverse": Action(
         (Role.APPROVER,), ("entered", "posted"), "Create a reversal",
         "Creates a second journal with sides swapped, on the original posting date if that fiscal period is open, else on "
         "the first day of the next open one. The first stays as it is.", "Create reversal",
-        "This is the reversal. Another approver releases it, as every journal.", asks_reason=True,
+        "This is the reversal. Another approver releases it, as every journal.", asks=REASON,
     ),
 }  # fmt: skip
 
@@ -157,7 +192,17 @@ class PostingAdmin(RoleAdmin):
             "timeline": timeline(("posting", posting.posting_key)),
             "attempts": attempts_in_words(posting.attempts.all()[:ATTEMPTS_SHOWN]),
             "offered": self._offered(request, posting),
-            "repair": repair_of_posting(posting) if posting.state == Posting.State.BLOCKED else None,
+            "repair": (
+                repair_of_posting(posting, has_role(request, ACTIONS["posting_date"].roles))
+                if posting.state == Posting.State.BLOCKED
+                else None
+            ),
+            "first_who_confirmed": first_who_confirmed(posting),
+            "erp_page": (
+                connector_class(posting.connection.system).page(posting.connection.fields, posting.company_code)
+                if posting.state == Posting.State.ENTERED
+                else ""
+            ),
             "may_see_pay": may_see_pay(request),
             "why": why(posting, int(asked)) if (asked := request.GET.get("why", "")).isdecimal() else None,
             "ties_out": next((row for row in posting.payroll_run.tie_out if row["name"] == "T8 debits"), None),
@@ -198,18 +243,24 @@ class PostingAdmin(RoleAdmin):
         """The actions that this person sees: a missing right hides, a rule explains."""
         found = []
         for name, action in ACTIONS.items():
-            if posting.state not in action.states or not has_role(request, action.roles):
+            if not _is_offered(name, posting) or not has_role(request, action.roles):
                 continue
             if name == "reverse" and (
                 posting.kind == JournalKind.REVERSAL.value or posting.reversals.exclude(state="voided").exists()
             ):
                 continue
-            why_not = ""
-            if name == "approve" and request.user.get_username() in posting.prepared_by:
+            by, first, why_not = request.user.get_username(), first_who_confirmed(posting), ""
+            if name == "take_back" and first != by:
+                continue
+            if name == "not_there" and first == by:
+                why_not = "A second person has to confirm that it is not there."
+            if name == "approve" and by in posting.prepared_by:
                 why_not = "You prepared this journal. Someone else approves it."
             elif name == "approve" and posting.is_held:
                 why_not = "The payroll run is blocked."
             button = "Ask the ledger now" if name == "replay" and posting.was_sent else action.button
+            if name in {"found", "not_there"}:
+                button = action.title
             link = reverse(f"admin:erp_posting_{name}", args=[posting.pk])
             found.append({"name": name, "button": button, "why_not": why_not, "link": link})
         return found
@@ -229,16 +280,21 @@ class PostingAdmin(RoleAdmin):
         if request.method != "POST":
             with tenant_scope(membership.tenant_id):
                 return self._ask(request, name, posting_id)
-        reason = request.POST.get("reason", "").strip()
-        if ACTIONS[name].asks_reason and not reason:
+        asks = ACTIONS[name].asks
+        said = request.POST.get(asks.name if asks else "digest", "").strip()
+        if asks is REASON and not said:
             messages.error(request, "Say why: the reason goes into the audit trail.")
             return HttpResponseRedirect(reverse(f"admin:erp_posting_{name}", args=[posting_id]))
         page = reverse("admin:erp_posting_change", args=[posting_id])
         try:
-            page = self._do(name, membership.tenant_id, posting_id, request.user.get_username(), reason) or page
+            page = self._do(name, membership.tenant_id, posting_id, request.user.get_username(), said) or page
         except Posting.DoesNotExist:
             raise Http404 from None
         except NotAllowed as refused:
+            if asks and asks is not REASON:
+                # What was typed stays; where the state has moved on, that is said instead.
+                with tenant_scope(membership.tenant_id):
+                    return self._ask(request, name, posting_id, said, refused.sentence)
             messages.error(request, refused.sentence)
         except ExchangeError as error:
             messages.error(request, f"{error.sentence} Nothing was changed.")
@@ -246,53 +302,103 @@ class PostingAdmin(RoleAdmin):
             messages.success(request, ACTIONS[name].done)
         return HttpResponseRedirect(page)
 
-    def _ask(self, request: HttpRequest, name: str, posting_id: int) -> HttpResponse:
-        """The page before the click: what it will do, with the figures it will do it with."""
+    def _ask(
+        self, request: HttpRequest, name: str, posting_id: int, typed: str = "", refused: str = ""
+    ) -> HttpResponse:
+        """The page before the click: what it will do, with the figures it will do it with. `refused`: why what was typed is
+        not taken.
+        """
         action = ACTIONS[name]
         posting = self.get_queryset(request).filter(pk=posting_id).first()
         if posting is None:
             raise Http404
         page = reverse("admin:erp_posting_change", args=[posting_id])
-        if posting.state not in action.states:
+        if not _is_offered(name, posting):
             messages.warning(request, f"This journal is {posting.get_state_display().lower()} by now.")
             return HttpResponseRedirect(page)
-        sentence = connector_class(posting.connection.system).effect_sentence if name == "approve" else action.sentence
+        sentence, button = _words_before(name, posting)
+        if name == "posting_date" and not refused:
+            typed = request.GET.get("posting_date") or posting.posting_date.isoformat()
         crumbs = [
             ("Journals", reverse("admin:erp_posting_changelist")),
             (posting_title(posting), page),
             (action.title, ""),
         ]
         response = confirm(
-            self, request, action.title, page, sentence, action.button, crumbs=crumbs, asks_reason=action.asks_reason,
-            subject=posting_title(posting), **_facts(posting),
+            self, request, action.title, page, sentence, button, crumbs=crumbs, asks=action.asks, typed=typed,
+            refused=refused, subject=posting_title(posting), **_facts(posting),
         )  # fmt: skip
         # Rendered here, because the scope ends before the middleware would do it.
         response.render()
         return response
 
-    def _do(self, name: str, tenant_id: UUID, posting_id: int, by: str, reason: str) -> str:
-        """Act; returns the page to go to, empty = the posting's own. Raises what the phases raise."""
+    def _do(self, name: str, tenant_id: UUID, posting_id: int, by: str, said: str) -> str:
+        """Act, with what the person typed, or saw (its digest). Returns the page to go to, empty = the posting's own. Raises
+        what the phases raise.
+        """
         if name == "void":
-            decisions.void(tenant_id, posting_id, by, reason)
+            decisions.void(tenant_id, posting_id, by, said)
             return ""
         with tenant_scope(tenant_id):
             posting = Posting.objects.get(pk=posting_id)
             if name == "approve":
                 if posting.approved_by == by and posting.state in MOVING:
                     return ""  # the second click of a double click
-                decisions.approve(posting, by)
+                decisions.approve(posting, by, said)
             elif name == "withdraw":
                 decisions.withdraw_approval(posting, by)
             elif name == "look":
                 work.enqueue("erp.post", str(posting.pk), tenant_id=tenant_id)
             elif name == "reverse":
-                return reverse("admin:erp_posting_change", args=[reversal.reverse(posting, by, reason).pk])
+                return reverse("admin:erp_posting_change", args=[reversal.reverse(posting, by, said).pk])
+            elif name == "posting_date":
+                posting_dates.change_posting_date(posting, by, _day(said))
+            elif name == "found":
+                unclear.found_there(posting, by, said)
+            elif name == "not_there":
+                unclear.not_there(posting, by)
+            elif name == "take_back":
+                unclear.take_back(posting, by)
             elif name == "replay":
                 decisions.replay(posting, by)
                 if not posting.was_sent and posting.kind != JournalKind.REVERSAL.value:
                     # Its journal is built anew as another posting; the run's page outlives that.
                     return reverse("admin:gusto_payrollrun_change", args=[posting.payroll_run_id])
             return ""
+
+
+def _is_offered(name: str, posting: Posting) -> bool:
+    """Whether the state of a posting offers an action, whoever asks."""
+    action = ACTIONS[name]
+    if posting.state == Posting.State.BLOCKED and action.reason and posting.reason != action.reason:
+        return False
+    if name == "posting_date" and posting_dates.may_choose(posting):
+        return False
+    return posting.state in action.states
+
+
+def _words_before(name: str, posting: Posting) -> tuple[str, str]:
+    """(sentence, button) of the page before the click."""
+    action = ACTIONS[name]
+    first = first_who_confirmed(posting)
+    if name == "approve":
+        return connector_class(posting.connection.system).effect_sentence, action.button
+    if name == "not_there" and first:
+        label = CONNECTORS[posting.connection.system][0]
+        return (
+            f"{first} says that the journal is not there. If you say the same, it is sent again. We ask {label} first: what it "
+            "shows is found and not sent twice; what it cannot show would be there twice.",
+            "It is not there: send again",
+        )
+    return action.sentence, action.button
+
+
+def _day(text: str) -> date:
+    """Raises NotAllowed for what is no day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise NotAllowed("Enter the posting date as a day, such as 2026-12-01.") from None
 
 
 def _facts(posting: Posting, by: str = BY_ACCOUNT) -> dict[str, Any]:

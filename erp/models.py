@@ -72,6 +72,11 @@ class Posting(TenantModel):
     entered_at = models.DateTimeField(null=True)
     posted_at = models.DateTimeField(null=True)
     void_reason = models.CharField(max_length=300, blank=True)
+    found_by = models.CharField(max_length=150, blank=True, help_text="Who looked in the ERP and gave the number.")
+    not_there_by = models.JSONField(
+        default=list, help_text="User names that looked in the ERP and found nothing; the second one sends it again."
+    )
+    not_there_at = models.DateTimeField(null=True, help_text="When the first of them said so.")
 
     class Meta:
         ordering = ["-id"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -22,6 +22,19 @@ TYPES = {"regular": "Regular payroll", "off_cycle": "Off-cycle payroll", "extern
 
 #: States in which a page looks again by itself, and after how many seconds: we work on it, or somebody in the ERP.
 MOVING = {Posting.State.APPROVED: 3, Posting.State.SENDING: 3, Posting.State.ENTERED: 15}
+
+
+class Asks(NamedTuple):
+    """The one thing that a page before a click asks for. `kind` is the type of its field."""
+
+    name: str
+    label: str
+    hint: str
+    kind: str = "text"
+    length: int = 300
+
+
+REASON = Asks("reason", "Reason", "It goes into the audit trail.")
 
 
 def chip(name: str, note: str = "") -> str:

@@ -21,7 +21,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
-from erp.pages import TYPES, confirm, run_title
+from erp.pages import REASON, TYPES, confirm, run_title
 from gusto import files
 from gusto.file_rows import BYTES_MAX, CSV_ROWS_MAX, EXCEL_ROWS_MAX
 from gusto.files import FileReading, FileRefused, Outcome
@@ -252,7 +252,7 @@ def _take_back(page: RoleAdmin, request: HttpRequest, object_id: int) -> HttpRes
             page, request, "Take this payroll file back", back,
             "Journals that the ERP does not hold are given up. For each that it holds a reversal is created, which an approver "
             "releases. After that another file can be added for the same payroll.", "Take payroll file back",
-            subject=run_title(run), asks_reason=True,
+            subject=run_title(run), asks=REASON,
             crumbs=[("Payroll runs", reverse("admin:gusto_payrollrun_changelist")), (run_title(run), back), ("Take back", "")],
         )  # fmt: skip
     try:

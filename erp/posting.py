@@ -28,7 +28,8 @@ from erp.connector import (
 from erp.journals import journal_of, problems_of_journal, reason_of
 from erp.models import Posting, PostingAttempt
 from erp.reference import connector_of, ensure_fresh, settling_seconds
-from erp.states import block, label_of, lock, note, of_life
+from erp.states import block, call_followers, label_of, lock, note, of_life
+from erp.unclear import not_shown_sentence
 from mappings.journal import Journal, JournalKind
 from tenants.scope import tenant_scope
 
@@ -151,8 +152,7 @@ def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
         if _unknown_outcomes(posting) >= UNKNOWN_OUTCOMES_MAX:
             block(
                 posting, Posting.Reason.UNCLEAR,
-                f"{label_of(posting)} gave no clear answer {UNKNOWN_OUTCOMES_MAX} times. "
-                f"Look for reference {posting.posting_key} there.",
+                f"{not_shown_sentence(posting)} It gave no clear answer {UNKNOWN_OUTCOMES_MAX} times.",
             )  # fmt: skip
             return None
         journal, connection_id = journal_of(posting), posting.connection_id
@@ -197,7 +197,8 @@ def _act_on(
     progress.guard()
     if isinstance(found, CannotTell):
         with tenant_scope(tenant_id):
-            block(lock(posting_id), Posting.Reason.UNCLEAR, found.sentence)
+            posting = lock(posting_id)
+            block(posting, Posting.Reason.UNCLEAR, _unclear_sentence(posting, found))
         return None
     if isinstance(found, Absent) and found.was_known:
         with tenant_scope(tenant_id):
@@ -279,7 +280,7 @@ def _look(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
             )  # fmt: skip
             return None
         if isinstance(found, CannotTell) and found.needs_person:
-            block(posting, Posting.Reason.UNCLEAR, found.sentence)
+            block(posting, Posting.Reason.UNCLEAR, _unclear_sentence(posting, found))
             return None
         if isinstance(found, Found) and found.is_posted:
             _posted(posting, found.document_number)
@@ -302,12 +303,7 @@ def _entered(posting: Posting, receipt: JournalReceipt) -> work.Later | None:
     posting.state = Posting.State.ENTERED
     posting.save(update_fields=["document_number", "entered_at", "settles_at", "sentence", "state"])
     note("posting.entered", posting, system=label_of(posting), document_number=receipt.document_number)
-    for sister in of_life(posting.payroll_run, posting.sequence).filter(state=Posting.State.APPROVED):
-        work.enqueue("erp.post", str(sister.pk), tenant_id=sister.tenant_id)
-    life = posting.sequence // 100 or posting.sequence
-    if posting.payroll_run.withdrawn_at is not None or life < posting.payroll_run.sequence:
-        # The payroll was cancelled while its journal was on the way.
-        work.enqueue("erp.withdraw", str(posting.payroll_run_id), tenant_id=posting.tenant_id)
+    call_followers(posting)
     if receipt.is_posted:
         _posted(posting, receipt.document_number)
         return None
@@ -320,6 +316,10 @@ def _posted(posting: Posting, document_number: str) -> None:
     posting.posted_at = timezone.now()
     posting.save(update_fields=["state", "document_number", "posted_at"])
     note("posting.posted", posting, document_number=document_number)
+
+
+def _unclear_sentence(posting: Posting, found: CannotTell) -> str:
+    return f"{not_shown_sentence(posting)} {found.sentence}" if found.is_not_shown else found.sentence
 
 
 def _settling(posting: Posting) -> int:

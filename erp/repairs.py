@@ -12,7 +12,9 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from erp.models import Posting
+from erp.posting_dates import may_choose
 from gusto.models import PayrollRun
+from mappings.faults import day_words
 from mappings.journal import ZERO
 from mappings.models import MappingTable
 from mappings.tables import approved_table
@@ -71,9 +73,13 @@ def repair_of_run(run: PayrollRun) -> Repair:
     return found
 
 
-def repair_of_posting(posting: Posting) -> Repair:
-    """Inside a scope; legal entity, payroll run and mapping table are read."""
+def repair_of_posting(posting: Posting, may_prepare: bool = True) -> Repair:
+    """Inside a scope; legal entity, payroll run and mapping table are read. `may_prepare`: whether the person who reads it may
+    choose a posting date.
+    """
     place = _Place(posting.legal_entity, posting.payroll_run.check_date, posting.mapping_table)
+    if may_prepare and not may_choose(posting):
+        place.dated = posting
     return _repair(posting.problems, posting.reason, posting.sentence, place)
 
 
@@ -108,6 +114,8 @@ class _Place:
         if check_date is not None:
             drafts = drafts.filter(valid_from__lte=check_date)
         self.draft: MappingTable | None = drafts.order_by("-valid_from", "-version").first()
+        #: The journal whose posting date may be changed.
+        self.dated: Posting | None = None
 
     def mapping(self) -> tuple[str, str]:
         """(link, words) of the version to change: the open draft, else a draft to be made, else the list."""
@@ -125,6 +133,13 @@ class _Place:
         if self.entity.erp_connection_id is None:
             return _page("tenants_legalentity_change", self.entity.pk), f"Open {self.entity}"
         return _page("tenants_connection_change", self.entity.erp_connection_id), "Open the connection"
+
+    def other_date(self, day: str) -> tuple[str, str]:
+        """Where the journal is dated on the next open day; the connection where it cannot be."""
+        if self.dated is None or not day:
+            return self.connection()
+        page = _page("erp_posting_posting_date", self.dated.pk)
+        return f"{page}?{urlencode({'posting_date': day})}", f"Post on {day_words(date.fromisoformat(day))}"
 
     def rules(self, names: str) -> tuple[str, str]:
         """The first of the rules by name, in the draft where there is one."""
@@ -184,7 +199,9 @@ def _trouble(problem: dict[str, Any], place: _Place) -> Trouble:
     sentence, facts = problem["sentence"], problem["facts"]
     if problem["kind"] == "crosswalk_gap":
         return Trouble(sentence, *place.new_crosswalk(facts))
-    if problem["code"] in {"configuration", "period"} or problem["page"] in {"connection", "reference"}:
+    if problem["code"] == "period":
+        return Trouble(sentence, *place.other_date(facts.get("next_open_date", "")))
+    if problem["code"] == "configuration" or problem["page"] in {"connection", "reference"}:
         return Trouble(sentence, *place.connection())
     if problem["page"] == "mapping":
         return Trouble(sentence, *place.rules(facts.get("rules", "")))

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
-from erp.pages import confirm, run_title
+from erp.pages import REASON, confirm, run_title
 from gusto.models import PayrollRun
 from gusto.payroll_run import Acceptable, accept_difference, acceptable_differences
 from tenants.admin import RoleAdmin, has_role
@@ -46,7 +46,7 @@ def _accept(model_admin: RoleAdmin, request: HttpRequest, object_id: int) -> Htt
             model_admin, request, "Accept this difference", page,
             f"{found.sentence} You take responsibility for {found.amount} as it stands now; should the payroll be read again with "
             "another difference, it waits again. Accepting sends nothing: the journal is built and waits for its approval.",
-            "Accept the difference", asks_reason=True, subject=run_title(run),
+            "Accept the difference", asks=REASON, subject=run_title(run),
             crumbs=[
                 ("Payroll runs", reverse("admin:gusto_payrollrun_changelist")), (run_title(run), page), ("Accept a difference", ""),
             ],

@@ -49,6 +49,14 @@ def lock(posting_id: int) -> Posting:
     return found
 
 
+def add_preparer(run_id: int, by: str) -> None:
+    """This person's change is in whatever is built of the run from now on; inside a scope. Empty = nobody."""
+    run = PayrollRun.objects.select_for_update(of=("self",)).get(pk=run_id)
+    if by and by not in run.prepared_by:
+        run.prepared_by = sorted({*run.prepared_by, by})
+        run.save(update_fields=["prepared_by"])
+
+
 def label_of(posting: Posting) -> str:
     """How people call the system that this posting goes to."""
     return CONNECTORS[posting.connection.system][0]
@@ -94,7 +102,11 @@ def resume_sending(posting: Posting) -> None:
     """SENDING again, for a journal of which a write has left: the ERP is asked first."""
     posting.state, posting.reason, posting.sentence, posting.problems = Posting.State.SENDING, "", "", []
     posting.settles_at = None
-    posting.save(update_fields=["state", "reason", "sentence", "problems", "settles_at"])
+    # Whoever found nothing so far has looked before this round.
+    posting.not_there_by, posting.not_there_at = [], None
+    posting.save(
+        update_fields=["state", "reason", "sentence", "problems", "settles_at", "not_there_by", "not_there_at"]
+    )
     # A person or a repair started a new round: earlier unknown outcomes no longer count against it.
     posting.attempts.filter(outcome="unknown").update(outcome="unknown, asked")
     work.enqueue("erp.post", str(posting.pk), tenant_id=posting.tenant_id)
@@ -115,6 +127,16 @@ def block(posting: Posting, reason: str, sentence: str, problems: list[Problem] 
     posting.settles_at = None
     posting.save(update_fields=["state", "reason", "sentence", "problems", "settles_at"])
     note("posting.blocked", posting, sentence=sentence)
+
+
+def call_followers(posting: Posting) -> None:
+    """The ERP holds this journal from now on: what waited for it goes on, inside a scope."""
+    for sister in of_life(posting.payroll_run, posting.sequence).filter(state=Posting.State.APPROVED):
+        work.enqueue("erp.post", str(sister.pk), tenant_id=sister.tenant_id)
+    life = posting.sequence // 100 or posting.sequence
+    if posting.payroll_run.withdrawn_at is not None or life < posting.payroll_run.sequence:
+        # The payroll was cancelled while its journal was on the way.
+        work.enqueue("erp.withdraw", str(posting.payroll_run_id), tenant_id=posting.tenant_id)
 
 
 def give_up(posting: Posting, by: str, reason: str) -> None:

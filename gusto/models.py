@@ -190,7 +190,11 @@ class PayrollRun(TenantModel):
     )
     content_digest = models.CharField(max_length=64, blank=True, help_text="Of the payroll's figures, as last read.")
     prepared_by = models.JSONField(
-        default=list, help_text="User names whose work is in it: who added its file, and who took it back."
+        default=list,
+        help_text="User names whose work is in it: who added its file or took it back, replayed it, or chose a posting date.",
+    )
+    chosen_dates = models.JSONField(
+        default=dict, help_text="Posting key -> posting date (ISO) that a person chose for that journal."
     )
     announced_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True)

@@ -8,7 +8,7 @@ rules. Here it is decided which journals there are, on which dates and under whi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -57,13 +57,19 @@ class Allocation:
         return any(warning.kind == "ignored_payroll_type" for warning in self.warnings)
 
 
-def allocate(header: PayrollHeader, table: Table, fiscal_periods: FiscalPeriods = ()) -> Allocation:
+def allocate(
+    header: PayrollHeader,
+    table: Table,
+    fiscal_periods: FiscalPeriods = (),
+    chosen_dates: Mapping[str, date] | None = None,
+) -> Allocation:
     """Apply a table to the lines of a run: all its journals, or every problem at once.
 
     The journals stand in the order of the ledger: accruals at fiscal period ends, each followed by its reversal, then
     PAYROLL, or ACCRUAL and SETTLEMENT; of each one per company code, ascending. They carry their final posting key and
     sequence. `fiscal_periods` (first and last day of each, any order) are asked for where the policy shares cost over
-    them; none = calendar months.
+    them; none = calendar months. `chosen_dates` (by posting key) are posting dates that a person chose instead of the
+    policy's; neither the keys nor the amounts depend on them. An accrual that is reversed keeps its own.
 
     A table that is wrong by itself is not applied; its defects are all that is reported then. Raises ValueError where
     two lines of the run have the same number, because no trace could tell them apart, and for a sequence that is not
@@ -83,7 +89,7 @@ def allocate(header: PayrollHeader, table: Table, fiscal_periods: FiscalPeriods 
     problems += problems_of(findings)
     if problems:
         return Allocation(problems=tuple(problems), findings=findings)
-    return _Making(header, policy).allocation(plan)
+    return _Making(header, policy, chosen_dates or {}).allocation(plan)
 
 
 # Which journals there are
@@ -186,9 +192,10 @@ def _pay_privacy() -> Problem:
 class _Making:
     """Makes the journals of one run and their trace, in the order of the plan."""
 
-    def __init__(self, header: PayrollHeader, policy: Policy) -> None:
+    def __init__(self, header: PayrollHeader, policy: Policy, chosen_dates: Mapping[str, date]) -> None:
         self.header = header
         self.policy = policy
+        self.chosen_dates = chosen_dates
         self.texts = JournalTexts(header, policy)
         self.summing = Summing(header, policy)
         self.journals: list[Journal] = []
@@ -214,16 +221,20 @@ class _Making:
             for number, total in [*numbered, *((0, total) for total in sums if not total.cents)]:
                 self.trace.append(self.summing.block(total, position, number))
             if numbered:
+                key = self._key(planned.kind, company_code, planned.sequence)
+                day = planned.posting_date
+                if planned.reversal_date is None:
+                    day = self.chosen_dates.get(key, day)
                 self.journals.append(
                     Journal(
                         kind=planned.kind,
                         company_code=company_code,
-                        posting_date=planned.posting_date,
+                        posting_date=day,
                         document_date=self.header.check_date,
                         currency=self.header.currency,
-                        header_text=self.texts.header(planned.kind, company_code, planned.posting_date),
+                        header_text=self.texts.header(planned.kind, company_code, day),
                         lines=tuple(self.summing.line(number, total) for number, total in numbered),
-                        posting_key=self._key(planned.kind, company_code, planned.sequence),
+                        posting_key=key,
                         sequence=planned.sequence,
                     )
                 )

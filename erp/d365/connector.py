@@ -7,9 +7,10 @@ where it is found again if the answer was lost. Nothing here posts: no OData act
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
+from urllib.parse import urlencode
 
 from audit.exchange import Misconfigured, OutcomeUnknown, Rejected, TemporaryFailure
 from erp.connector import (
@@ -72,6 +73,15 @@ class D365Connector(Connector):
     posts_by_itself: ClassVar[bool] = False
     effect_sentence: ClassVar[str] = (
         "This creates one general journal in Dynamics 365, not posted. Finance, or a scheduled job in Dynamics, posts it."
+    )
+    to_ask: ClassVar[tuple[str, ...]] = (
+        "An app registration in Microsoft Entra, in the environment's own directory, with a client secret. It needs no API "
+        "permission. We need the directory id, the client id and the secret's value.",
+        "A Dynamics user for it, language English (en-US), with the role Accountant, entered with the client id under System "
+        "administration > Setup > Microsoft Entra ID applications.",
+        "One active financial dimension configuration for integrating applications, of type Ledger dimension format, with "
+        "every dimension that payroll uses.",
+        "A journal name of type Daily in each company, with a voucher series, without approval and without an offset account.",
     )
     limits: ClassVar[tuple[str, ...]] = (
         "Dynamics offers no way to post a journal from outside: the journal is entered and waits there until finance or "
@@ -147,6 +157,15 @@ class D365Connector(Connector):
         self._seen: dict[str, _Holding] = {}
 
     # ---------------------------------------------------------------------------------------------------- set-up
+
+    @classmethod
+    def page(cls, fields: Mapping[str, str], company_code: str) -> str:
+        """The client takes the company as parameter cmp."""
+        return (
+            f"{address.rstrip('/')}/?{urlencode({'cmp': company_code})}"
+            if (address := fields.get("environment", ""))
+            else ""
+        )
 
     def check(self) -> list[CheckResult]:
         return check(self._client, self.access.credentials, self.access.company_code)

@@ -58,6 +58,14 @@ class IfsConnector(Connector):
     effect_sentence: ClassVar[str] = (
         "This creates one voucher in the hold table of IFS Cloud. The ledger update, usually a scheduled job in IFS, posts it."
     )
+    to_ask: ClassVar[tuple[str, ...]] = (
+        "An IAM client with service account, not public, with an id of at most 20 characters. We need its id, its secret and "
+        "the name of the realm.",
+        "The service user as a finance user of every company that payroll is posted to, with the permission sets for "
+        "vouchers and the chart of accounts.",
+        "A user group with that user, and the accounting periods open for it.",
+        "A voucher type for manual vouchers that the user group may enter.",
+    )
     limits: ClassVar[tuple[str, ...]] = (
         "IFS Cloud offers no way to update the ledger for one voucher from outside: the voucher waits in the hold table for the "
         "ledger update. This console then shows it as posted.",
@@ -77,6 +85,11 @@ class IfsConnector(Connector):
         self._seen: dict[str, Look] = {}
 
     # ---------------------------------------------------------------------------------------------------- set-up
+
+    @classmethod
+    def page(cls, fields: Mapping[str, str], company_code: str) -> str:
+        """IFS Cloud Web starts at the host."""
+        return fields.get("address", "")
 
     def check(self) -> list[CheckResult]:
         return check(self._client, self.access.company_code)

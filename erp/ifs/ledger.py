@@ -87,7 +87,7 @@ def look(client: IfsClient, journal: Journal, known: Known, *, is_read_back: boo
     if client.fields.ledger_source:
         return Look(Absent(was_known=known.key is not None), cancelled=cancelled)
     if was_known:
-        return Look(CannotTell(_cannot_tell(journal, known, series)), cancelled=cancelled)
+        return Look(CannotTell(_cannot_tell(journal, known, series), is_not_shown=True), cancelled=cancelled)
     return Look(Absent(), cancelled=cancelled)
 
 

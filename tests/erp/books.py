@@ -16,7 +16,7 @@ from django.utils import timezone
 from audit import work
 from audit.exchange import RecordedSession
 from audit.sandbox import Fault
-from erp import building, decisions, reference
+from erp import building, decisions, reference, unclear
 from erp.connector import Access, Reference, connector_class
 from erp.journals import journal_of
 from erp.models import Posting, PostingAttempt, ReferenceSnapshot
@@ -140,6 +140,19 @@ class Books:
         """A person decides that it is tried again."""
         with tenant_scope(self.tenant.pk):
             decisions.replay(Posting.objects.get(pk=posting.pk), "dana")
+        return self.settled(posting)
+
+    def not_there(self, posting: Posting, *people: str) -> Posting:
+        """People say, one after the other, that the ledger does not hold it."""
+        for person in people:
+            with tenant_scope(self.tenant.pk):
+                unclear.not_there(Posting.objects.get(pk=posting.pk), person)
+        return self.settled(posting)
+
+    def found(self, posting: Posting, document_number: str) -> Posting:
+        """A person says under which number the ledger holds it."""
+        with tenant_scope(self.tenant.pk):
+            unclear.found_there(Posting.objects.get(pk=posting.pk), "dana", document_number)
         return self.settled(posting)
 
     def leases_end(self) -> None:

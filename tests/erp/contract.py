@@ -30,6 +30,7 @@ from erp.models import Posting
 from mappings.journal import JournalKind
 from tenants.models import Connection, Tenant
 from tenants.scope import tenant_scope
+from tests.conftest import member
 from tests.erp.books import FAULTS, FINAL, Books, books_of
 from tests.erp.far_ledger import FarLedger, Step
 from tests.erp.nursery import Nursery, wait_until
@@ -340,6 +341,31 @@ class PostingContract:
         expected = "removed" if self.far_ledger.can_search_ledger else "unclear"
         assert (posting.state, posting.reason) == ("blocked", expected), posting.sentence
         books.holds()
+
+    # What people say about a journal of which nobody knows
+
+    def test_what_two_people_do_not_find_is_sent_again_once(self, books: Books) -> None:
+        member(books.tenant, "dana", "approver")
+        books.play("status", next(step for step in self.far_ledger.steps if step.has_effect), times=50, status=500)
+        posting = books.send(books.journal())
+        assert (posting.state, posting.reason) == ("blocked", "unclear"), posting.sentence
+        books.far.server.faults.clear()
+        posting = books.not_there(posting, "bob")
+        assert (posting.state, posting.not_there_by) == ("blocked", ["bob"])
+        books.holds()
+        posting = books.not_there(posting, "dana")
+        assert posting.state in ENTERED, posting.sentence
+        books.holds(posting)
+
+    def test_what_is_there_after_all_is_found_although_two_people_did_not_find_it(self, books: Books) -> None:
+        member(books.tenant, "dana", "approver")
+        posting = books.send(books.journal())
+        with tenant_scope(books.tenant.pk):
+            Posting.objects.filter(pk=posting.pk).update(state="blocked", reason="unclear")
+        posting = books.not_there(posting, "bob", "dana")
+        assert posting.state in ENTERED, posting.sentence
+        assert [step for step, _ in books.attempts(posting)].count("post") == 1
+        books.holds(posting)
 
     # Refusals
 

@@ -8,7 +8,7 @@ only asked: by the result of the run, the status of the rows, and the lines of i
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from audit.exchange import ExchangeError, Misconfigured, OutcomeUnknown, Rejected, TemporaryFailure
@@ -86,6 +86,13 @@ class FsmConnector(Connector):
         self._seen: dict[str, Look] = {}
 
     # ---------------------------------------------------------------------------------------------------- set-up
+
+    @classmethod
+    def begun_anew(cls, progress: Mapping[str, Any]) -> dict[str, Any]:
+        """Rows that wait in FSM may still be there with the result of our own edit-only run; the run that interfaces is what
+        did not happen.
+        """
+        return {name: progress[name] for name in (STAGING, VALIDATED, RESULTS_BEFORE) if name in progress}
 
     def check(self) -> list[CheckResult]:
         return check(self._client, self.access.company_code)

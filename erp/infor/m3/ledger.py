@@ -190,6 +190,7 @@ def _in_batches(
                     f"M3 took {place} {client.fields.posting_hours} hours ago, and its ledger does not show it. Look for it in "
                     "GLS840 and among the erroneous transactions of FCR040; nothing was sent again.",
                     needs_person=True,
+                    is_not_shown=True,
                 )
             )
         # What was read back before it was handed over; it may have left GLS840 by now.
@@ -203,7 +204,8 @@ def _in_batches(
         return said(
             CannotTell(
                 f"{_begun(place)} was handed to the ledger of M3, and the answer was lost. {where} The ledger does not show GL "
-                f"information {key}. Ask again once you know; nothing is sent again by itself."
+                f"information {key}. Ask again once you know; nothing is sent again by itself.",
+                is_not_shown=True,
             )
         )
     hours = timedelta(hours=client.fields.posting_hours)
@@ -240,6 +242,7 @@ def _in_batches(
             f"{_begun(place)} is not in GLS840 any more, and the ledger of M3 does not show GL information {key}. Somebody updated "
             "or deleted it there. Look among the erroneous transactions of FCR040; nothing was sent again.",
             needs_person=is_gone_for_good,
+            is_not_shown=True,
         ),
         is_gone=True,
     )

@@ -10,10 +10,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from audit import work
+from audit.models import AuditEntry
 from audit.sandbox import Sandbox, Store
 from erp.ifs.sandbox import IfsSandbox
 from erp.ifs.sandbox_settings import Settings
 from erp.models import Posting
+from erp.states import NotAllowed
+from tenants.scope import tenant_scope
 from tests.erp.books import Books
 from tests.erp.contract import PostingContract
 from tests.erp.far_ledger import FarLedger, Held, Step
@@ -209,6 +213,29 @@ class TestIfsRowByRow(PostingContract):
 
 class TestIfsWithoutSearch(PostingContract):
     far_ledger = IfsWithoutSearch
+
+    def test_a_voucher_whose_answer_was_lost_before_the_ledger_update_is_found_by_a_person(
+        self, books: Books, settings: Any
+    ) -> None:
+        settings.SETTLING_SECONDS = 60
+        posting = books.keep(books.journal())
+        books.play("lost_answer", CREATE_IN_BATCH)
+        work.drain(seconds=60)
+        assert books.far.server.faults.waiting() == 0, "the fault was never played"
+        books.far.post_all()
+        posting = books.settled(posting)
+        assert (posting.state, posting.reason) == ("blocked", "unclear"), posting.sentence
+        words = f"The ledger does not show the journal after 1 minute. Look for reference {posting.posting_key} in IFS Cloud."
+        assert posting.sentence.startswith(words)
+        for number in ("", "   ", "9" * 61):
+            with pytest.raises(NotAllowed, match="ocument number"):
+                books.found(posting, number)
+        posting = books.found(posting, " G 2026000131 ")
+        assert (posting.state, posting.document_number, posting.found_by) == ("posted", "G 2026000131", "dana")
+        with tenant_scope(books.tenant.pk):
+            entry = AuditEntry.objects.get(action="posting.found")
+        assert (entry.actor, entry.facts["document_number"]) == ("dana", "G 2026000131")
+        books.holds(posting)
 
     def test_with_a_token_at_hand_a_journal_costs_four_requests(self, books: Books) -> None:
         """Find, open, changeset, read back: seen from over there, all that the product does for one journal."""

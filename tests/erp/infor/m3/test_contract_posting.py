@@ -23,6 +23,7 @@ from erp.infor.sandbox import InforSandbox
 from erp.models import Posting
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
+from tests.conftest import member
 from tests.erp.books import Books, books_of
 from tests.erp.contract import PostingContract
 from tests.erp.far_ledger import FarLedger, Held, Step
@@ -219,6 +220,36 @@ class TestUpdatingM3(PostingContract):
         assert second.state == Posting.State.ENTERED
         assert other.attempts(second) == [("find", "found")]
         books.holds()
+
+    def test_what_two_people_do_not_find_is_sent_again_once(self, books: Books) -> None:
+        """What is staged already is not handed over a second time: the answer to the first may just be slow. It is left to a
+        person in GLS840.
+        """
+        member(books.tenant, "dana", "approver")
+        books.play("status", UPDATING, times=50, status=500)
+        posting = books.send(books.journal())
+        assert (posting.state, posting.reason) == ("blocked", "unclear"), posting.sentence
+        books.far.server.faults.clear()
+        posting = books.not_there(posting, "bob", "dana")
+        assert posting.state == Posting.State.ENTERED, posting.sentence
+        books.holds()
+        far = books.far
+        assert isinstance(far, UpdatingM3)
+        far.m3.update_batch(posting.posting_key)
+        far.post_all()
+        books.hurry()
+        assert books.again(posting).state == Posting.State.POSTED
+        books.holds(posting)
+
+    def test_a_voucher_whose_update_was_not_answered_is_found_by_a_person(self, books: Books) -> None:
+        books.play("lost_answer", UPDATING)
+        posting = books.send(books.journal())
+        assert (posting.state, posting.reason) == ("blocked", "unclear"), posting.sentence
+        assert f"Look for reference {posting.posting_key} in Infor M3." in posting.sentence
+        books.far.post_all()
+        posting = books.found(posting, "PR 10000001")
+        assert (posting.state, posting.document_number) == ("posted", "PR 10000001")
+        books.holds(posting)
 
 
 class TestStagingM3(PostingContract):
