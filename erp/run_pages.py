@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from audit import work
 from audit.admin import is_under_way
 from erp import payroll_files, run_differences
 from erp.building import replay_run
@@ -126,6 +127,7 @@ class PayrollRunAdmin(RoleAdmin):
             "unequal": [row for row in run.tie_out if row["verdict"] != "equal"],
             "equal": [row for row in run.tie_out if row["verdict"] == "equal"],
             "looks_again_seconds": _looks_again(run, postings),
+            "progress": work.progress_of(run.tenant_id, ["gusto.read_payroll"], str(run.pk)),
         }
         return self.draw(request, object_id, extra_context, **context)
 

@@ -56,19 +56,21 @@ class Gone(Exception):  # noqa: N818 - reads as what happened
 
 
 def fetch_payroll(
-    client: GustoClient, company_uuid: str, payroll_uuid: str, is_wanted: Callable[[Facts], bool]
-) -> Pages:
-    """Read a payroll and its people. `is_wanted` is asked after the first page whether the rest is needed.
+    client: GustoClient, company_uuid: str, payroll_uuid: str, is_wanted: Callable[[Facts], bool],
+    progress: Callable[[int, int], None] | None = None,
+) -> Pages:  # fmt: skip
+    """Read a payroll and its people. `is_wanted` is asked after the first page whether the rest is needed. `progress` is
+    told after each page how many of how many people are read; each is read twice, what they are paid and who they are.
 
     Raises Gone, Unreadable, TemporaryFailure (also for a payroll that keeps changing), Misconfigured, Rejected.
     """
     try:
         for _ in range(READS_MAX):
-            found = _pages_of(client, company_uuid, payroll_uuid, is_wanted)
+            found = _pages_of(client, company_uuid, payroll_uuid, is_wanted, progress)
             if found is not None:
                 pages, uuids = found
                 if pages.pages:
-                    _add_people(client, company_uuid, pages, uuids)
+                    _add_people(client, company_uuid, pages, uuids, progress)
                 return pages
     except NotThere as missing:
         if missing.category != "not_found":
@@ -88,8 +90,9 @@ def _prove_company(client: GustoClient, company_uuid: str) -> None:
 
 
 def _pages_of(
-    client: GustoClient, company_uuid: str, payroll_uuid: str, is_wanted: Callable[[Facts], bool]
-) -> tuple[Pages, list[str]] | None:
+    client: GustoClient, company_uuid: str, payroll_uuid: str, is_wanted: Callable[[Facts], bool],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Pages, list[str]] | None:  # fmt: skip
     """The pages with the uuids of those who are paid; None if the payroll changed between two of them."""
     path = f"/v1/companies/{company_uuid}/payrolls/{payroll_uuid}"
     found: Pages | None = None
@@ -116,6 +119,8 @@ def _pages_of(
             uuids.append(str(compensation.get("employee_uuid")))
             if not flag_of(compensation.get("excluded")):
                 paid.append(uuids[-1])
+        if progress is not None:
+            progress(len(uuids), 2 * count)
     if found is None or len(uuids) != count or len(set(uuids)) != count:
         return None
     return found, paid
@@ -132,20 +137,29 @@ def _count(given: str | None) -> int:
     return int(given)
 
 
-def _add_people(client: GustoClient, company_uuid: str, pages: Pages, uuids: list[str]) -> None:
+def _add_people(
+    client: GustoClient, company_uuid: str, pages: Pages, uuids: list[str], progress: Callable[[int, int], None] | None
+) -> None:
     """Who is asked for by uuid where that is one call; else those of the payroll, and whoever is missing then."""
     path = f"/v1/companies/{company_uuid}/employees"
+
+    def tell() -> None:
+        if progress is not None:
+            progress(len(uuids) + min(len(pages.people), len(uuids)), 2 * len(uuids))
+
     if len(uuids) > UUIDS_PER_CALL:
-        _take_employees(client, path, pages, {"payroll_uuid": pages.facts.payroll_uuid})
+        _take_employees(client, path, pages, {"payroll_uuid": pages.facts.payroll_uuid}, tell)
     missing = [uuid for uuid in uuids if uuid not in pages.people]
     for start in range(0, len(missing), UUIDS_PER_CALL):
-        _take_employees(client, path, pages, {"uuids": ",".join(missing[start : start + UUIDS_PER_CALL])})
+        _take_employees(client, path, pages, {"uuids": ",".join(missing[start : start + UUIDS_PER_CALL])}, tell)
     wanted = set(uuids)
     pages.people = {uuid: kept for uuid, kept in pages.people.items() if uuid in wanted}
     pages.employees = [row for row in pages.employees if row.employee_uuid in wanted]
 
 
-def _take_employees(client: GustoClient, path: str, pages: Pages, params: Mapping[str, str]) -> None:
+def _take_employees(
+    client: GustoClient, path: str, pages: Pages, params: Mapping[str, str], tell: Callable[[], None]
+) -> None:
     for answer in client.pages(path, {"include": "custom_fields", **params}):
         for employee in _employees(answer.document):
             uuid = employee.get("uuid")
@@ -154,6 +168,7 @@ def _take_employees(client: GustoClient, path: str, pages: Pages, params: Mappin
             kept = kept_of(employee)
             pages.people[uuid] = kept
             pages.employees.append(employee_row(uuid, employee, kept))
+        tell()
 
 
 def employee_row(uuid: str, employee: Mapping[str, Any], kept: Mapping[str, Any]) -> EmployeeRow:

@@ -127,7 +127,7 @@ def read_payroll(claim: Claim) -> Later | None:
         )
     try:
         with GustoClient(order.connection_id, claim.tenant_id, order.payroll_uuid, claim.guard) as client:
-            pages = fetch_payroll(client, order.company_uuid, order.payroll_uuid, order.is_wanted)
+            pages = fetch_payroll(client, order.company_uuid, order.payroll_uuid, order.is_wanted, claim.progress)
         reading = _reading(pages, order.currency) if pages.pages else None
     except Gone:
         claim.guard()

@@ -13,8 +13,10 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
+from audit import work
 from connector_site.hearing import hearing
 from connector_site.labour_cost import NO_DEPARTMENT, OTHERS, cost_chart
 from connector_site.month import month_tie_out
@@ -261,3 +263,20 @@ def test_home_asks_as_often_with_many_postings_as_with_few(acme, bob, client):
     fill(range(10, 1500))
     assert queries() == few
     assert few <= 45
+
+
+def test_a_run_that_is_being_read_shows_how_far_it_is(acme, erin, client):
+    with tenant_scope(acme.tenant.id):
+        run = run_of(acme, 1, date(2026, 11, 6), None, "new")
+    page = reverse("admin:gusto_payrollrun_change", args=[run.pk])
+    client.force_login(erin)
+    assert "It is being read from Gusto." in text_of(client.get(page))
+    work.enqueue("gusto.read_payroll", str(run.pk), tenant_id=acme.tenant.id)
+    assert "The payroll is being read from Gusto, waits for its turn" in text_of(client.get(page))
+    claim = work.claim()
+    assert claim is not None
+    claim.progress(30, 120)
+    answer = client.get(page)
+    assert "The payroll is being read from Gusto 30 of 120" in text_of(answer)
+    assert 'aria-valuemax="120" aria-valuenow="30"' in answer.content.decode()
+    assert 'style="width: 25%"' in answer.content.decode()

@@ -293,6 +293,12 @@ class TestWhole:
         assert len(people) == len({row.employee_uuid for row in people}) == 11
         assert all(row.employee_code and row.sealed_name for row in people)
 
+    def test_how_far_the_reading_is_can_be_watched(self, connected, gusto):
+        run = announce(connected, processed(gusto))
+        assert read(run) is None
+        item = WorkItem.objects.get(kind="gusto.read_payroll", ref=str(run.pk))
+        assert item.steps_done == item.steps_total > 0
+
     def test_what_a_run_costs_is_kept_by_kind_and_department_and_adds_up(self, connected, gusto):
         run = taken(gusto, connected)
         with tenant_scope(run.tenant_id):

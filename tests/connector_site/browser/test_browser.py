@@ -120,7 +120,7 @@ PAGES = (
     "tenants/legalentity/1/change/", "tenants/connection/", "tenants/connection/1/change/", "tenants/connection/add/",
     "tenants/connection/1/credentials/", "audit/auditentry/", "audit/exchange/", "settings/",
     "settings/approval/", "settings/sign-in/", "settings/sign-in/rule/", "settings/members/", "settings/members/invite/",
-    "settings/tokens/", "settings/tokens/new/", "mappings/mainaccount/", "../account/security/",
+    "settings/tokens/", "settings/tokens/new/", "mappings/mainaccount/", "gusto/employee/", "search/?q=R0", "../account/security/",
     "../account/security/app/", "../account/security/keys/", "../account/security/keys/add/",
     "../account/security/sessions/", "../account/password/change/", "../account/reauthenticate/",
 )  # fmt: skip
