@@ -8,26 +8,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from audit import checks, trail, work
-from audit.admin import is_under_way
+from connector_site import connection_pages
+from connector_site.credentials_form import CredentialsForm
+from connector_site.onboarding import is_moving
 from connector_site.sudo import confirmed
-from connector_site.templatetags.console import chip, moment
+from connector_site.templatetags.console import chip
 from erp.connector import CONNECTORS, connector_class
 from erp.models import ReferenceSnapshot
 from tenants.admin import RoleAdmin, TenantForm, has_role
-from tenants.credentials import FILE_BYTES_MAX, declaration, problems_of
+from tenants.credentials import declaration
 from tenants.models import Connection, LegalEntity, Role
 
 OWNER = (Role.OWNER,)
@@ -44,119 +42,13 @@ ONE_SAVE = {"show_save_and_add_another": False, "show_save_and_continue": False}
 COMPANY_CODES_SHOWN = 30
 
 
-class CredentialFileField(forms.FileField):
-    """A file that is a credential: its value is the text, read no further than its check needs."""
-
-    def clean(self, data: Any, initial: Any = None) -> str:
-        found = super().clean(data, initial)
-        if not found:
-            return ""
-        with found.open() as file:
-            return str(file.read(FILE_BYTES_MAX + 1).decode("utf-8-sig", "replace"))
-
-
-class CredentialsForm(forms.Form):
-    """Drawn from the fields that the system declares. A secret that is left empty stays as it was."""
-
-    def __init__(self, system: str, connection: Connection | None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.system, self.connection = system, connection
-        stored = connection.fields if connection else {}
-        if connection is None:
-            self.fields["name"] = forms.CharField(
-                label="Name", max_length=100, initial=declaration(system).label, error_messages={"required": "Name is missing."}
-            )  # fmt: skip
-        for field in declaration(system).fields:
-            has_secret = field.is_secret and bool(stored.get(field.name))
-            hint = field.hint + (f" For example {field.example}." if field.example else "")
-            if field.is_file:
-                self.fields[field.name] = CredentialFileField(
-                    label=field.label,
-                    error_messages={"required": f"{field.label} is missing.", "empty": f"{field.label} is empty."},
-                    required=field.is_required and not has_secret,
-                    help_text="Stored. Upload a new one to replace it." if has_secret else hint,
-                    # Not a bare file input: unfold writes a chosen file's name into the next text field, here the name.
-                    widget=UnfoldAdminFileFieldWidget(attrs={"accept": field.accept}),
-                )
-                continue
-            self.fields[field.name] = forms.CharField(
-                label=field.label,
-                error_messages={"required": f"{field.label} is missing."},
-                required=field.is_required and not field.default and not has_secret,
-                help_text=f"{hint} Leave empty to keep the stored one.".strip() if has_secret else hint,
-                initial="" if field.is_secret else stored.get(field.name, field.default),
-                strip=not field.is_secret,
-                widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off"})
-                if field.is_secret
-                else None,
-            )
-
-    def values(self) -> dict[str, str]:
-        """What to store: every field but a secret that was left empty."""
-        found = {}
-        for field in declaration(self.system).fields:
-            value = self.cleaned_data.get(field.name, "")
-            if field.is_secret and not value and self.connection is not None:
-                continue
-            found[field.name] = "" if value == field.default and not field.is_secret else value
-        return found
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        given = {name: value for name, value in cleaned.items() if name != "name" and value}
-        if self.connection is not None:
-            given = {**self.connection.stored_fields(), **given}
-        found = problems_of(
-            self.system, given,
-            is_on_premises=bool(self.connection and self.connection.is_on_premises),
-            sandbox_allowed=settings.SANDBOX_ALLOWED,
-        )  # fmt: skip
-        for name, sentence in found.items():
-            if name in self.fields and name not in self.errors:
-                self.add_error(name, sentence)
-        self._check_moved(cleaned)
-        return cleaned
-
-    def _check_moved(self, cleaned: dict[str, Any]) -> None:
-        """A changed address clears the secrets, so they have to be entered with it."""
-        if self.connection is None:
-            return
-        before, declared = self.connection.fields, declaration(self.system).fields
-        moved = [
-            field
-            for field in declared
-            if field.is_address and (cleaned.get(field.name) or field.default) != before.get(field.name)
-        ]
-        for field in declared:
-            if moved and field.is_secret and before.get(field.name) and not cleaned.get(field.name):
-                self.add_error(field.name, f"{moved[0].label} changed, so this has to be entered again.")
-
-
 @admin.register(Connection)
 class ConnectionAdmin(RoleAdmin):
     """Health, test, credentials. Secrets go in and never come out again."""
 
-    list_display = ("name", "system_shown", "health_shown", "health_sentence", "succeeded_shown")
-    list_filter = (("health", ChoicesDropdownFilter),)
-    list_filter_submit = True
-    search_fields = ("name",)
     change_form_template = "tenants/connection.html"
     add_roles = OWNER
-    actions = None
-    ordering = ("system", "name")
     empty_sentence = "No connection yet. An owner connects the ERP here, and Gusto on the page of a legal entity."
-
-    @display(description="System", ordering="system")
-    def system_shown(self, connection: Connection) -> str:
-        return declaration(connection.system).label
-
-    @display(description="Health", ordering="health")
-    def health_shown(self, connection: Connection) -> SafeString:
-        return chip(connection.health)
-
-    @display(description="Last success", ordering="succeeded_at")
-    def succeeded_shown(self, connection: Connection) -> SafeString | str:
-        return moment(connection.succeeded_at) or "none yet"
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -170,6 +62,7 @@ class ConnectionAdmin(RoleAdmin):
                 name="tenants_connection_credentials",
             ),
             path("<int:object_id>/reference/", view(self.read_reference), name="tenants_connection_reference"),
+            path("<int:object_id>/disconnect/", view(self.disconnect), name="tenants_connection_disconnect"),
         ]
         found: list[URLPattern] = super().get_urls()
         return [*own, *found]
@@ -199,10 +92,16 @@ class ConnectionAdmin(RoleAdmin):
             "may_change": has_role(request, OWNER),
             "is_erp": connection.system in CONNECTORS,
             "limits": connector_class(connection.system).limits if connection.system in CONNECTORS else (),
-            "is_testing": is_under_way(tenant_id, (checks.KIND,), ref),
-            "is_reading": is_under_way(tenant_id, (READ_REFERENCE,), ref),
+            "is_testing": is_moving(tenant_id, checks.KIND, ref),
+            "is_reading": is_moving(tenant_id, READ_REFERENCE, ref),
         }  # fmt: skip
         return self.draw(request, object_id, extra_context, **context)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return connection_pages.listed(self, request)
+
+    def disconnect(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return connection_pages.disconnect(self, request, object_id)
 
     def _owned(self, request: HttpRequest, object_id: int) -> Connection:
         found = self.get_object(request, str(object_id))
@@ -216,14 +115,14 @@ class ConnectionAdmin(RoleAdmin):
         page = reverse("admin:tenants_connection_change", args=[object_id])
         if request.method == "POST":
             work.enqueue(checks.KIND, str(connection.pk), tenant_id=connection.tenant_id)
-        return HttpResponseRedirect(page)
+        return _back(request, page)
 
     def read_reference(self, request: HttpRequest, object_id: int) -> HttpResponse:
         connection = self._owned(request, object_id)
         page = reverse("admin:tenants_connection_change", args=[object_id])
         if request.method == "POST" and connection.system in CONNECTORS:
             work.enqueue(READ_REFERENCE, str(connection.pk), tenant_id=connection.tenant_id)
-        return HttpResponseRedirect(page)
+        return _back(request, page)
 
     def choose_system(self, request: HttpRequest) -> HttpResponse:
         if not has_role(request, OWNER):
@@ -269,7 +168,10 @@ class ConnectionAdmin(RoleAdmin):
                 if field.name in values and values[field.name] != before.get(field.name, "")
             )
             connection.set_fields(values)
-            connection.save(update_fields=["sealed_fields"])
+            if connection.health == Connection.Health.OFF:
+                # Disconnected before: with credentials it is one to be tested again.
+                connection.health, connection.health_sentence = Connection.Health.UNTESTED, ""
+            connection.save(update_fields=["sealed_fields", "health", "health_sentence"])
             trail.record(
                 "connection.changed", subject="connection", subject_id=str(connection.pk), name=connection.name,
                 changed=", ".join(changed) or "nothing",
@@ -286,6 +188,12 @@ class ConnectionAdmin(RoleAdmin):
         back = reverse("admin:tenants_connection_changelist")
         words = {"title": title, "crumbs": [("Connections", back), (title, "")], "back": back}
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **words, **context})
+
+
+def _back(request: HttpRequest, page: str) -> HttpResponseRedirect:
+    """To where the button was pressed: the page of the connection, or the list of all."""
+    is_list = request.POST.get("back") == "list"
+    return HttpResponseRedirect(reverse("admin:tenants_connection_changelist") if is_list else page)
 
 
 class LegalEntityForm(TenantForm):

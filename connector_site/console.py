@@ -19,7 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
-from connector_site import error_pages, settings_pages
+from connector_site import error_pages, onboarding, onboarding_pages, settings_pages
 from connector_site.find import find
 from connector_site.frame import Frame, frame_of
 from tenants.middleware import SESSION_TENANT, membership_of, unscoped
@@ -70,7 +70,11 @@ class ConsoleSite(UnfoldAdminSite):
         return HttpResponseRedirect(reverse("account_change_password"))
 
     def get_urls(self) -> list[URLPattern]:
-        own = [path("tenant/", self.admin_view(_switch_tenant), name="switch_tenant"), *settings_pages.urls(self)]
+        own = [
+            path("tenant/", self.admin_view(_switch_tenant), name="switch_tenant"),
+            *onboarding_pages.urls(self),
+            *settings_pages.urls(self),
+        ]
         found: list[URLPattern] = super().get_urls()
         return own + found
 
@@ -160,10 +164,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     membership = membership_of(request)
     frame = _frame(request)
     groups: list[dict[str, Any]] = []
+    left = onboarding.steps_left(membership.tenant) if _sets_up(membership) else 0
     if membership is not None:
         groups.append(
             {
                 "items": [
+                    *([_item("Set up", "checklist", "admin:set_up") | _badge(left, "rest", "left")] if left else []),
                     _item("Home", "home", "admin:index")
                     | _badge(frame.waits if frame else 0, "stop", "waiting for you"),
                     _item("Payroll runs", "payments", "admin:gusto_payrollrun_changelist"),
@@ -203,6 +209,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             }
         )
     return groups
+
+
+def _sets_up(membership: Membership | None) -> bool:
+    """Whether this person is an owner, and the page belongs to their tenant."""
+    return membership is not None and membership.has_role(Role.OWNER) and open_tenant() is not None
 
 
 def _badge(count: int, tone: str, words: str) -> dict[str, Any]:

@@ -9,20 +9,18 @@ from enum import StrEnum
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
 from connector_site.hearing import Hearing, hearing
 from connector_site.labour_cost import cost_chart
 from connector_site.month import month_tie_out
+from connector_site.onboarding import Step, steps_of_tenant
 from connector_site.waiting import SHOWN as WAITING_SHOWN
 from connector_site.waiting import SHOWN_ALL as WAITING_SHOWN_ALL
 from connector_site.waiting import waits_for
-from erp.connector import CONNECTORS
 from erp.models import Posting
 from erp.pages import MOVING, TYPES, run_debits
 from gusto.models import PayrollRun
-from mappings.models import MappingTable
 from tenants.credentials import declaration
 from tenants.middleware import membership_of
 from tenants.models import Connection, LegalEntity, Role
@@ -104,7 +102,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     waiting, count = waits_for(
         membership, request.user.get_username(), WAITING_SHOWN_ALL if is_all_shown else WAITING_SHOWN
     )
-    steps = setup_steps()
+    steps = [] if LegalEntity.objects.filter(is_live=True).exists() else steps_of_tenant()
     today = timezone.localdate()
     by_department = request.GET.get("cost") == "department"
     context.update(
@@ -115,7 +113,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         waiting_count=count,
         waiting_more=count - len(waiting),
         connections=_connections(),
-        steps=[] if all(done for _, done, _ in steps) else steps,
+        steps=steps,
+        steps_words=_steps_words(steps),
         may_set_up=membership.has_role(Role.OWNER),
         has_files=has_files(),
         months=month_tie_out(today),
@@ -210,24 +209,8 @@ def has_files() -> bool:
     return PayrollRun.objects.filter(source=PayrollRun.Source.FILE).exists()
 
 
-def setup_steps() -> list[tuple[str, bool, str]]:
-    """(what to do, done, page) until a first payroll can be posted."""
-    erp = Connection.objects.filter(system__in=list(CONNECTORS)).order_by("id").first()
-    entity = LegalEntity.objects.order_by("id").first()
-    connected = LegalEntity.objects.filter(gusto_connection__isnull=False).exists() or has_files()
-    approved = MappingTable.objects.filter(state=MappingTable.State.APPROVED).exists()
-    entity_page = reverse("admin:tenants_legalentity_change", args=[entity.pk]) if entity else ""
-    return [
-        ("Connect your ERP", erp is not None, reverse("admin:tenants_connection_add")),
-        ("Add a legal entity and its company code", entity is not None, reverse("admin:tenants_legalentity_add")),
-        (
-            "Connect Gusto, or add payroll files",
-            connected,
-            entity_page or reverse("admin:tenants_legalentity_changelist"),
-        ),
-        (
-            "Map payroll to main accounts and have it approved",
-            approved,
-            reverse("admin:mappings_mappingtable_changelist"),
-        ),
-    ]
+def _steps_words(steps: list[Step]) -> str:
+    """What a tenant without a live legal entity is told instead of an answer."""
+    left = sum(step.state != "done" for step in steps)
+    word = ("No", "One", "Two", "Three", "Four", "Five", "Six")[left]
+    return f"{word} step{'' if left == 1 else 's'} until your first payroll is in the ledger."

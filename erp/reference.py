@@ -38,6 +38,9 @@ READ_EVERY = timedelta(hours=24)
 READ_EVERY_BUSY = timedelta(hours=1)
 BUSY_DAYS_AFTER_CHECK_DATE = 2
 
+#: Among the counts of a snapshot: how many accounts the last reading brought that were not there before.
+NEW_ACCOUNTS = "new main accounts"
+
 
 @contextmanager
 def connector_of(
@@ -147,8 +150,11 @@ def save(connection_id: int, reference: Reference) -> bool:
     snapshot = ReferenceSnapshot.objects.filter(connection_id=connection_id).first()
     if snapshot is not None and snapshot.digest == digest:
         snapshot.read_at = timezone.now()
-        snapshot.save(update_fields=["read_at"])
+        snapshot.counts = {**snapshot.counts, NEW_ACCOUNTS: 0}
+        snapshot.save(update_fields=["read_at", "counts"])
         return False
+    known = set(MainAccount.objects.filter(connection_id=connection_id).values_list("company_code", "number"))
+    new_accounts = sum((account.company_code, account.number) not in known for account in reference.accounts)
     _replace(
         MainAccount, connection_id, ("company_code", "number"),
         (
@@ -201,6 +207,8 @@ def save(connection_id: int, reference: Reference) -> bool:
                 "main accounts": len(reference.accounts),
                 "dimension values": len(reference.dimension_values),
                 "fiscal periods": len(reference.periods),
+                # At the first reading all are; that is no news.
+                NEW_ACCOUNTS: new_accounts if known else 0,
             },
         },
     )

@@ -38,11 +38,33 @@ def connect(request: HttpRequest, legal_entity_id: int) -> HttpResponse:
     """Send the owner to Gusto."""
     membership = _owner(request)
     legal_entity = get_object_or_404(LegalEntity.objects.all(), pk=legal_entity_id)
+    return to_gusto(request, membership, legal_entity)
+
+
+def to_gusto(request: HttpRequest, membership: Membership, legal_entity: LegalEntity) -> HttpResponse:
+    """The way to Gusto's page for an owner, or back with a sentence; inside the tenant's scope."""
     try:
         return HttpResponseRedirect(oauth.begin(membership, _session_key(request), legal_entity))
     except (oauth.ConnectRefused, Misconfigured) as error:
         messages.error(request, error.sentence)
-        return redirect("admin:tenants_legalentity_change", legal_entity.pk)
+        return _page_of(legal_entity)
+
+
+def _page_of(legal_entity: LegalEntity) -> HttpResponseRedirect:
+    """Where the connection to Gusto is looked after: its step of the set-up, later the page of the legal entity."""
+    if not legal_entity.is_live:
+        return redirect("admin:set_up_step", legal_entity.pk, "gusto")
+    return redirect("admin:tenants_legalentity_change", legal_entity.pk)
+
+
+def _set_up_of(request: HttpRequest) -> LegalEntity | None:
+    """The first legal entity of the member's tenant that is still being set up; outside any scope."""
+    membership = membership_of(request)
+    if membership is None:
+        return None
+    with tenant_scope(membership.tenant_id):
+        found: LegalEntity | None = LegalEntity.objects.filter(is_live=False).order_by("name").first()
+    return found
 
 
 @login_required
@@ -55,9 +77,10 @@ def callback(request: HttpRequest) -> HttpResponse:
         legal_entity = oauth.finish(cast(User, request.user), _session_key(request), request.GET.dict())
     except oauth.ConnectRefused as refused:
         messages.error(request, refused.sentence)
-        return redirect("admin:index")
+        in_set_up = _set_up_of(request)
+        return _page_of(in_set_up) if in_set_up is not None else redirect("admin:index")
     messages.success(request, f"{legal_entity.name} is connected to Gusto.")
-    return redirect("admin:tenants_legalentity_change", legal_entity.pk)
+    return _page_of(legal_entity)
 
 
 @login_required
@@ -74,4 +97,4 @@ def disconnect(request: HttpRequest, legal_entity_id: int) -> HttpResponse:
         messages.error(request, error.sentence)
     else:
         messages.success(request, f"{legal_entity.name} is disconnected from Gusto.")
-    return redirect("admin:tenants_legalentity_change", legal_entity.pk)
+    return _page_of(legal_entity)

@@ -50,6 +50,9 @@ _JOURNAL_WORDS = {
     JournalKind.REVERSAL: "reversal of accrual",
 }
 
+#: Characters of a line text; a mapping with a rule for each component would make it as long as the payroll has taxes.
+LINE_TEXT_MAX = 200
+
 _LINE_TEXT = "{what} {place}, {people}"
 _LINE_TEXT_EMPLOYEE = "{what} {place}, {employee_code}"
 
@@ -106,7 +109,7 @@ class JournalTexts:
             "company_code": company_code,
         }
         template = self._policy.line_text or (_LINE_TEXT_EMPLOYEE if employee_code else _LINE_TEXT)
-        text = filled(template, self._of_the_run | values)
+        text = _shortened(filled(template, self._of_the_run | values))
         return text[:1].upper() + text[1:]
 
     def _usual_header(self) -> str:
@@ -114,6 +117,15 @@ class JournalTexts:
         period = f" {self._of_the_run['period']}," if _has_period(header) else ""
         text = f"Gusto payroll{period} paid {header.check_date}"
         return f"{text} off-cycle {header.off_cycle_reason}".rstrip() if header.payroll_type == "off_cycle" else text
+
+
+def _shortened(text: str) -> str:
+    """At most LINE_TEXT_MAX characters: a line of many components names the first of them."""
+    if len(text) <= LINE_TEXT_MAX:
+        return text
+    more = " and more"
+    kept = text[: LINE_TEXT_MAX - len(more)]
+    return (kept.rpartition(", ")[0] or kept) + more
 
 
 def _has_period(header: PayrollHeader) -> bool:

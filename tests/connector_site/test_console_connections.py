@@ -118,6 +118,34 @@ def same_address(acme: Books, **changed: str) -> dict[str, str]:
     return {**GOOD, "environment": "https://harbor.operations.dynamics.com", "client_secret": "", **changed}
 
 
+def test_disconnecting_says_what_stops_and_keeps_what_was_made(acme, as_alice):
+    box = text_of(as_alice.get("/console/tenants/connection/"))
+    assert "Harbor Dynamics" in box
+    assert "3 accounts, 0 new." in box
+    asked = text_of(as_alice.get(page(acme.erp, "disconnect")))
+    assert "No journal is sent to Harbor Dynamics any more" in asked
+    assert "stay as they are" in asked
+    assert stored(acme.tenant, "Harbor Dynamics")["client_secret"] == SECRET, "looking changes nothing"
+    answer = as_alice.post(page(acme.erp, "disconnect"), follow=True)
+    assert "Harbor Dynamics is disconnected." in text_of(answer)
+    assert "client_secret" not in stored(acme.tenant, "Harbor Dynamics")
+    with tenant_scope(acme.tenant.id):
+        acme.erp.refresh_from_db()
+        assert (acme.erp.health, acme.again().state) == ("off", "allocated")
+        assert AuditEntry.objects.filter(action="connection.disconnected").count() == 1
+    # Credentials bring it back, to be tested first.
+    as_alice.post(page(acme.erp, "credentials"), same_address(acme, client_secret="another"))
+    with tenant_scope(acme.tenant.id):
+        acme.erp.refresh_from_db()
+    assert acme.erp.health == "untested"
+
+
+def test_nobody_but_an_owner_disconnects(acme, bob, client):
+    sign_in(client, bob)
+    assert client.post(page(acme.erp, "disconnect")).status_code == 404
+    assert stored(acme.tenant, "Harbor Dynamics")["client_secret"] == SECRET
+
+
 def test_a_secret_that_is_left_empty_stays(acme, as_alice):
     assert as_alice.post(page(acme.erp, "credentials"), same_address(acme, journal_name="GENERAL")).status_code == 302
     assert stored(acme.tenant, "Harbor Dynamics")["client_secret"] == SECRET

@@ -142,13 +142,23 @@ def test_each_role_waits_for_its_own(acme, alice, bob, dana, erin, client):
 def test_a_new_tenant_gets_the_steps(tenant, alice, client):
     client.force_login(alice)
     text = text_of(client.get(HOME))
-    assert "No payroll run yet." in text
-    assert "Until the first payroll can be posted" in text
-    for step in ("Connect your ERP", "Add a legal entity", "Connect Gusto", "Map payroll to main accounts"):
+    assert "Six steps until your first payroll is in the ledger." in text
+    for step in (
+        "Connect Gusto",
+        "Connect your ERP",
+        "Read reference data",
+        "Map payroll to accounts",
+        "Dry run",
+        "Go live",
+    ):
         assert step in text
+    assert "After step 5" in text
+    assert "6<span> left</span>" in client.get(HOME).content.decode()
     with tenant_scope(tenant.id):
         LegalEntity.objects.create(name="Harbor")
-    assert "Add a legal entity and its company code , done" in text_of(client.get(HOME))
+    text = text_of(client.get(HOME))
+    assert "No payroll run yet." in text
+    assert "steps until" not in text
 
 
 def test_a_broken_chain_is_told_to_owner_and_auditor(acme, alice, bob, erin, client):

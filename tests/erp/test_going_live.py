@@ -13,7 +13,9 @@ from erp.models import Posting
 from gusto import oauth
 from gusto.last_runs import last_documents
 from gusto.models import PayrollDocument, PayrollRun
+from mappings.approval import submission_problems
 from mappings.gap_filling import accept, look
+from mappings.journal_text import LINE_TEXT_MAX
 from mappings.models import MappingTable
 from mappings.place import Place
 from tenants.models import LegalEntity
@@ -132,9 +134,13 @@ def test_accepting_what_the_chart_suggests_is_enough_for_a_first_dry_run(world, 
         draft, rules = accepted
         assert (draft.state, draft.changed_by) == ("draft", ["alice"])
         assert rules == len(shown.suggestions)
+        assert [problem.sentence for problem in submission_problems(draft)] == []
         found = dry_run(entity, last_documents(harbor)[0], draft)
     assert [problem.sentence for problem in found.problems] == []
     assert found.is_clean
+    texts = [line.text for line in found.journals[0].lines]
+    assert max(map(len, texts)) <= LINE_TEXT_MAX, "what is frozen later has to hold it"
+    assert any(text.endswith(" and more") for text in texts)
 
 
 def place_before_any_version(entity: LegalEntity) -> Place:
