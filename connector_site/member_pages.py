@@ -165,15 +165,21 @@ def _member(me: Membership, member_id: int) -> Membership:
     return found
 
 
+def _rights(member: Membership) -> dict[str, str]:
+    """What a member may do, for the trail."""
+    return {"Roles": member.roles_in_words, "May see pay": "yes" if member.may_see_pay else "no"}
+
+
 def change(request: HttpRequest, member_id: int) -> HttpResponse:
     me = member_who_asks(request, Role.OWNER)
     member = _member(me, member_id)
+    before = _rights(member)
     form = MemberForm(given(request), instance=member)
     if request.method == "POST" and form.is_valid():
         member = form.save()
         trail.record(
             "membership.changed", subject="membership", subject_id=str(member.pk), user=member.user.get_username(),
-            roles=member.roles_in_words + (", may see pay" if member.may_see_pay else ""),
+            roles=member.roles_in_words + (", may see pay" if member.may_see_pay else ""), before=before, after=_rights(member),
         )  # fmt: skip
         messages.success(
             request, f"{member.user.get_username()} is {member.roles_in_words.lower()} from the next page on."

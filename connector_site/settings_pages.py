@@ -119,11 +119,13 @@ def _save(request: HttpRequest, form: forms.ModelForm) -> None:
     if not form.changed_data:
         messages.info(request, "Nothing was changed.")
         return
+    before = {str(form.fields[name].label): str(form.initial.get(name, "")) for name in form.changed_data}
     tenant = form.save()
     changed = ", ".join(f"{form.fields[name].label} is {_value(form, name)}" for name in form.changed_data)
     trail.record(
-        "tenant.settings_changed", subject="tenant", subject_id=str(tenant.pk), name=tenant.name, changed=changed
-    )
+        "tenant.settings_changed", subject="tenant", subject_id=str(tenant.pk), name=tenant.name, changed=changed,
+        before=before, after={str(form.fields[name].label): str(getattr(tenant, name)) for name in form.changed_data},
+    )  # fmt: skip
     messages.success(request, "The settings are saved.")
 
 
