@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audit.exchange import ExchangeError
-from erp import decisions
+from erp import decisions, posting_dates, unclear
 from erp.building import replay_run
 from erp.models import Posting, PostingLine
 from erp.states import NotAllowed
@@ -34,6 +34,10 @@ class Conflict(APIException):
 
     status_code = status.HTTP_409_CONFLICT
 
+
+#: Who says what an ERP holds, and what everybody else is told.
+PEOPLE = (Role.OWNER, Role.PREPARER, Role.APPROVER)
+LOOKING = "Only an owner, a preparer or an approver says what the ledger holds."
 
 #: Ids are bigints over there; a larger number is no id and not a server's fault.
 ID_MAX = 2**63 - 1
@@ -142,7 +146,8 @@ class PostingLineSerializer(serializers.ModelSerializer):
                 "kind": "PAYROLL", "company_code": "us01", "sequence": 1, "reverses": None, "posting_key": "EDGU3QPZYKQ6SDH",
                 "state": "posted", "reason": "", "sentence": "", "problems": [], "posting_date": "2026-11-27", "currency": "USD",
                 "header_text": "Payroll 9 Nov to 22 Nov 2026, paid 27 Nov 2026", "debit": "35784.54", "credit": "35784.54",
-                "line_count": 29, "document_number": "US01-000001", "approved_by": "anna", "approved_at": "2026-11-24T07:30:11Z",
+                "line_count": 29, "document_number": "US01-000001", "found_by": "", "not_there_by": [],
+                "approved_by": "anna", "approved_at": "2026-11-24T07:30:11Z",
                 "entered_at": "2026-11-24T07:30:13Z", "posted_at": "2026-11-24T09:02:40Z",
             },
             response_only=True,
@@ -158,13 +163,15 @@ class PostingSerializer(serializers.ModelSerializer):
     # Empty unless it is blocked.
     reason = serializers.CharField(read_only=True)
     problems = ProblemsField(read_only=True)
+    # Who says that the ERP holds nothing of it; two = it was sent again.
+    not_there_by = serializers.ListField(child=serializers.CharField(), read_only=True)
 
     class Meta:
         model = Posting
         fields = (
             "id", "legal_entity", "payroll_uuid", "kind", "company_code", "sequence", "reverses", "posting_key", "state",
             "reason", "sentence", "problems", "posting_date", "currency", "header_text", "debit", "credit", "line_count",
-            "document_number", "approved_by", "approved_at", "entered_at", "posted_at",
+            "document_number", "found_by", "not_there_by", "approved_by", "approved_at", "entered_at", "posted_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -178,7 +185,8 @@ class PostingSerializer(serializers.ModelSerializer):
                 "kind": "PAYROLL", "company_code": "us01", "sequence": 1, "reverses": None, "posting_key": "EDGU3QPZYKQ6SDH",
                 "state": "posted", "reason": "", "sentence": "", "problems": [], "posting_date": "2026-11-27", "currency": "USD",
                 "header_text": "Payroll 9 Nov to 22 Nov 2026, paid 27 Nov 2026", "debit": "35784.54", "credit": "35784.54",
-                "line_count": 29, "document_number": "US01-000001", "approved_by": "anna", "approved_at": "2026-11-24T07:30:11Z",
+                "line_count": 29, "document_number": "US01-000001", "found_by": "", "not_there_by": [],
+                "approved_by": "anna", "approved_at": "2026-11-24T07:30:11Z",
                 "entered_at": "2026-11-24T07:30:13Z", "posted_at": "2026-11-24T09:02:40Z",
                 "lines": [
                     {"number": 1, "main_account": "6000", "dimensions": [["CostCenter", "110"], ["Department", "030"]],
@@ -203,6 +211,18 @@ class ReasonSerializer(serializers.Serializer):
     """Why something is done; it goes into the audit trail."""
 
     reason = serializers.CharField(max_length=300)
+
+
+class FoundSerializer(serializers.Serializer):
+    """The number under which the ledger shows the journal."""
+
+    document_number = serializers.CharField(max_length=unclear.DOCUMENT_NUMBER_MAX)
+
+
+class PostingDateSerializer(serializers.Serializer):
+    """A day in an open fiscal period of the company code."""
+
+    posting_date = serializers.DateField()
 
 
 class PayrollRunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantRows):
@@ -265,6 +285,42 @@ class PostingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantRow
         """Allocate again what was never sent; ask the ledger for what was."""
         _needs(request, "Only an owner or a preparer replays a journal.", Role.OWNER, Role.PREPARER)
         return self._decided(request, decisions.replay)
+
+    @extend_schema(request=FoundSerializer, responses=PostingWithLinesSerializer)
+    @action(detail=True, methods=["post"])
+    def found(self, request: Request, pk: int) -> Response:
+        """Say that the ledger shows a journal of which nobody knew. It counts as posted; nothing is sent."""
+        _needs(request, LOOKING, *PEOPLE)
+        given = FoundSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        number = given.validated_data["document_number"]
+        return self._decided(request, lambda posting, by: unclear.found_there(posting, by, number))
+
+    @extend_schema(request=None, responses=PostingWithLinesSerializer)
+    @action(detail=True, methods=["post"], url_path="not-there")
+    def not_there(self, request: Request, pk: int) -> Response:
+        """Say that the ERP holds nothing of it. The second person who says so sends it again, after the ERP was asked; one of
+        the two is an approver.
+        """
+        _needs(request, LOOKING, *PEOPLE)
+        return self._decided(request, unclear.not_there)
+
+    @extend_schema(request=None, responses={200: PostingWithLinesSerializer})
+    @not_there.mapping.delete
+    def take_back(self, request: Request, pk: int) -> Response:
+        """Take back that the ERP holds nothing of it, before a second person said so."""
+        _needs(request, LOOKING, *PEOPLE)
+        return self._decided(request, unclear.take_back)
+
+    @extend_schema(request=PostingDateSerializer, responses=PostingWithLinesSerializer)
+    @action(detail=True, methods=["post"], url_path="posting-date")
+    def posting_date(self, request: Request, pk: int) -> Response:
+        """Date a journal that never left on another day. Whoever does it has prepared the journal."""
+        _needs(request, "Only an owner or a preparer changes a posting date.", Role.OWNER, Role.PREPARER)
+        given = PostingDateSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        day = given.validated_data["posting_date"]
+        return self._decided(request, lambda posting, by: posting_dates.change_posting_date(posting, by, day))
 
     def _decided(self, request: Request, decide: Callable[[Posting, str], None]) -> Response:
         posting = self.get_object()

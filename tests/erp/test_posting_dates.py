@@ -1,0 +1,65 @@
+"""A posting date that a person chooses: nothing but the day changes, the ledger has it, and a replay keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from erp import decisions, posting_dates
+from erp.building import replay_run
+from erp.journals import journal_of
+from erp.models import Posting
+from erp.states import NotAllowed
+from mappings.faults import day_words
+from tenants.scope import tenant_scope
+from tests.erp.test_blocked import read_reference
+from tests.erp.test_faults import settled
+from tests.world import World
+
+
+def journal(world: World):
+    with tenant_scope(world.tenant.id):
+        return journal_of(Posting.objects.get())
+
+
+def test_a_closed_period_is_stepped_over_and_the_day_outlives_a_replay(world: World):
+    entity = world.entity(approval="person")
+    uuid = world.pay(entity)
+    check_date = world.check_date(uuid)
+    world.d365.reference.set_period("us01", check_date, "Closed")
+    read_reference(world)
+    run = world.hear(uuid)
+    world.work()
+    before = journal(world)
+    posting = world.posting(uuid)
+    assert (posting.state, posting.reason) == ("blocked", "period")
+    (problem,) = posting.problems
+    day = type(check_date).fromisoformat(problem["facts"]["next_open_date"])
+    with tenant_scope(world.tenant.id):
+        with pytest.raises(NotAllowed, match=f"is closed in company code us01.*The next open day is {day_words(day)}"):
+            posting_dates.change_posting_date(posting, "carol", check_date)
+        posting_dates.change_posting_date(posting, "carol", day)
+    changed = journal(world)
+    assert changed == replace(before, posting_date=day), "nothing but the day"
+    assert world.posting(uuid).state == "allocated"
+    assert "carol" in world.posting(uuid).prepared_by
+    digest = world.posting(uuid).journal_digest
+    assert digest == changed.digest()
+    with tenant_scope(world.tenant.id):
+        replay_run(run, "erin")
+    world.work()
+    posting = world.posting(uuid)
+    assert (posting.posting_date, posting.journal_digest) == (day, digest)
+    assert {"carol", "erin"} <= set(posting.prepared_by)
+    with tenant_scope(world.tenant.id):
+        for preparer in ("carol", "erin"):
+            with pytest.raises(NotAllowed, match="You prepared this journal"):
+                decisions.approve(posting, preparer)
+        decisions.approve(posting, "dana")
+    world.work()
+    world.holds_exactly(settled(world, uuid))
+    (there,) = world.journals()
+    assert {line["TransDate"][:10] for line in there["lines"]} == {day.isoformat()}
+    with tenant_scope(world.tenant.id), pytest.raises(NotAllowed, match="sent already"):
+        posting_dates.change_posting_date(world.posting(uuid), "carol", check_date)
