@@ -164,7 +164,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     membership = membership_of(request)
     frame = _frame(request)
     groups: list[dict[str, Any]] = []
-    left = onboarding.steps_left(membership.tenant) if _sets_up(membership) else 0
+    left = onboarding.steps_left(membership.tenant) if membership is not None and _sets_up(membership) else 0
     if membership is not None:
         groups.append(
             {

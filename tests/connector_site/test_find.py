@@ -90,4 +90,6 @@ def test_charlie_finds_nothing_of_another_tenant_not_even_after_a_switch(acme, c
 
 def test_who_is_no_member_finds_nothing(acme, django_user_model, client):
     client.force_login(django_user_model.objects.create_superuser("olga", password="a long password"))
-    assert client.get(FIND, {"q": "harbor"}).status_code == 403
+    answer = client.get(FIND, {"q": "harbor"}, follow=True)
+    assert "HARBORKEY0001" not in answer.content.decode()
+    assert answer.request["PATH_INFO"] == reverse("mfa_index")
