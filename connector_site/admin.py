@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -274,6 +275,14 @@ class LegalEntityAdmin(RoleAdmin):
             request, object_id, form_url, {**(extra_context or {}), **words}
         )
         return response
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A legal entity begins with its set-up, so that nothing is posted for it before somebody says so."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(reverse("admin:set_up_new"))
 
     def save_model(self, request: HttpRequest, obj: LegalEntity, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

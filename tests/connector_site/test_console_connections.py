@@ -15,7 +15,7 @@ from audit import work
 from audit.models import AuditEntry
 from audit.sandbox import Sandbox, Store
 from erp.d365.sandbox import D365Sandbox
-from tenants.models import Connection
+from tenants.models import Connection, LegalEntity
 from tenants.scope import tenant_scope
 from tests.conftest import sign_in
 from tests.connector_site.books import SECRET, Books, books
@@ -138,6 +138,25 @@ def test_disconnecting_says_what_stops_and_keeps_what_was_made(acme, as_alice):
     with tenant_scope(acme.tenant.id):
         acme.erp.refresh_from_db()
     assert acme.erp.health == "untested"
+
+
+def test_a_legal_entity_begins_with_its_set_up(tenant, as_alice):
+    answer = as_alice.get("/console/tenants/legalentity/add/")
+    assert (answer.status_code, answer["Location"]) == (302, "/console/set-up/new/")
+    made = as_alice.post("/console/set-up/new/", {"name": "Harbor", "then": "files"})
+    with tenant_scope(tenant.id):
+        entity = LegalEntity.objects.get()
+    assert made["Location"].endswith(f"legal_entity={entity.pk}")
+    assert not entity.is_live
+    assert "Another legal entity has this name." in text_of(as_alice.post("/console/set-up/new/", {"name": "Harbor"}))
+
+
+@pytest.mark.parametrize("name", ["gusto", "erp", "reference", "map", "dry-run", "go-live", "go-live/confirm"])
+def test_the_set_up_is_for_owners_alone(acme, bob, client, name):
+    sign_in(client, bob)
+    for path in (f"/console/set-up/{acme.entity.pk}/{name}/", "/console/set-up/new/", "/console/set-up/"):
+        assert client.get(path).status_code == 403
+        assert client.post(path, {}).status_code == 403
 
 
 def test_nobody_but_an_owner_disconnects(acme, bob, client):
