@@ -259,7 +259,9 @@ class PostingAdmin(RoleAdmin):
             elif name == "approve" and posting.is_held:
                 why_not = "The payroll run is blocked."
             button = "Ask the ledger now" if name == "replay" and posting.was_sent else action.button
-            if name in {"found", "not_there"}:
+            if name == "look" and posting.state == Posting.State.ENTERED:
+                button = "Check now"
+            elif name in {"found", "not_there"}:
                 button = action.title
             link = reverse(f"admin:erp_posting_{name}", args=[posting.pk])
             found.append({"name": name, "button": button, "why_not": why_not, "link": link})
