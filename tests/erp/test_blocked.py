@@ -11,7 +11,7 @@ from erp.models import Posting
 from erp.states import NotAllowed
 from gusto.models import PayrollRun
 from mappings import tables
-from mappings.approval import approve
+from mappings.approval import approve, submit
 from mappings.models import MappingTable
 from mappings.signals import version_approved
 from tenants.models import Connection
@@ -32,6 +32,7 @@ def test_an_unmapped_component_names_kind_component_and_amount_and_goes_on_once_
     with tenant_scope(world.tenant.id):
         draft = tables.new_draft(entity, world.today, copy_of=MappingTable.objects.get(), by="bob")
         draft.rules.filter(kind="employee_tax").delete()
+        submit(draft, "bob")
         approve(draft, "dana")
     uuid = paid(world, entity)
     run = world.run(uuid)
@@ -43,6 +44,7 @@ def test_an_unmapped_component_names_kind_component_and_amount_and_goes_on_once_
     assert world.journals() == []
     with tenant_scope(world.tenant.id):
         repaired = tables.new_draft(entity, world.tomorrow, copy_of=MappingTable.objects.get(version=1), by="bob")
+        submit(repaired, "bob")
         approve(repaired, "dana")
     world.hurry("erp.recheck")
     world.work()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from mappings.faults import day_words
 from tenants.scope import tenant_scope
 from tests.erp.test_blocked import read_reference
 from tests.erp.test_faults import settled
+from tests.erp.test_main_job import paid
 from tests.world import World
 
 
@@ -63,3 +65,25 @@ def test_a_closed_period_is_stepped_over_and_the_day_outlives_a_replay(world: Wo
     assert {line["TransDate"][:10] for line in there["lines"]} == {day.isoformat()}
     with tenant_scope(world.tenant.id), pytest.raises(NotAllowed, match="sent already"):
         posting_dates.change_posting_date(world.posting(uuid), "carol", check_date)
+
+
+def test_a_text_that_says_the_posting_date_says_the_new_one_after_a_replay_too(world: World):
+    entity = world.entity(approval="person", is_mapped=False)
+    world.map(entity, header_text="{period} {check_date} posted {posting_date}")
+    uuid = paid(world, entity)
+    assert world.run(uuid).state == "read", world.run(uuid).sentence
+    before = world.posting(uuid)
+    day = before.posting_date + timedelta(days=1)
+    with tenant_scope(world.tenant.id):
+        posting_dates.change_posting_date(before, "carol", day)
+    changed = world.posting(uuid)
+    assert changed.posting_key == before.posting_key
+    assert changed.header_text == before.header_text.replace(f"posted {before.posting_date}", f"posted {day}")
+    assert changed.header_text != before.header_text
+    with tenant_scope(world.tenant.id):
+        decisions.replay(changed, "bob")
+    world.work()
+    anew = world.posting(uuid)
+    assert anew.pk != changed.pk
+    assert (anew.posting_date, anew.journal_digest) == (day, changed.journal_digest)
+    assert {"bob", "carol"} <= set(anew.prepared_by)
