@@ -16,6 +16,7 @@ from mappings.faults import day_words
 from tenants.scope import tenant_scope
 from tests.erp.test_blocked import read_reference
 from tests.erp.test_faults import settled
+from tests.erp.test_journal_kinds import straddling
 from tests.erp.test_main_job import paid
 from tests.world import World
 
@@ -87,3 +88,21 @@ def test_a_text_that_says_the_posting_date_says_the_new_one_after_a_replay_too(w
     assert anew.pk != changed.pk
     assert (anew.posting_date, anew.journal_digest) == (day, changed.journal_digest)
     assert {"bob", "carol"} <= set(anew.prepared_by)
+
+
+def test_month_end_accruals_keep_their_dates_and_the_journal_stays_behind_their_reversal(world: World):
+    entity = world.entity(approval="person", is_mapped=False)
+    world.map(entity, straddle="calendar_days", accrual_account="2120")
+    uuid = straddling(world, entity)
+    found = {(posting.kind, posting.sequence): posting for posting in world.postings(uuid)}
+    reversal, payroll = found["REVERSAL", 101], found["PAYROLL", 1]
+    with tenant_scope(world.tenant.id):
+        for kept, words in ((found["ACCRUAL", 101], "keeps its date"), (reversal, "A reversal is dated")):
+            with pytest.raises(NotAllowed, match=words):
+                posting_dates.change_posting_date(kept, "carol", payroll.posting_date)
+        with pytest.raises(NotAllowed, match=f"is reversed on {day_words(reversal.posting_date)}"):
+            posting_dates.change_posting_date(payroll, "carol", reversal.posting_date - timedelta(days=1))
+        posting_dates.change_posting_date(payroll, "carol", reversal.posting_date)
+    assert {posting.posting_date for posting in world.postings(uuid) if posting.sequence == 1} == {
+        reversal.posting_date
+    }
