@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from audit import work
 from audit.exchange import RecordedSession
+from audit.models import WorkItem
 from audit.sandbox import Fault
 from erp import building, decisions, reference, unclear
 from erp.connector import Access, Reference, connector_class
@@ -131,7 +132,8 @@ class Books:
             if posting.state in FINAL:
                 return posting
             self.hurry()
-        raise AssertionError(f"still {posting.state}: {posting.sentence}")
+        waiting = list(WorkItem.objects.exclude(state="done").values_list("kind", "ref", "state", "attempts", "sentence"))
+        raise AssertionError(f"still {posting.state}: {posting.sentence} {waiting}")
 
     def send(self, journal: Journal) -> Posting:
         return self.settled(self.keep(journal))
