@@ -19,7 +19,9 @@ from tests.chaos.plan import Plan
 from tests.world import World
 
 #: Work that is always waiting for its next time; everything else has to be done in the end.
-RECURRING = frozenset({"gusto.feed", "gusto.sweep", "gusto.subscribe", "erp.read_reference", "audit.canary"})
+RECURRING = frozenset(
+    {"gusto.feed", "gusto.sweep", "gusto.subscribe", "erp.read_reference", "audit.canary", "audit.verify"}
+)
 
 Net = dict[tuple[str, str], Decimal]
 

@@ -61,7 +61,12 @@ def counts(acme: Books) -> tuple[object, ...]:
 
 #: Who is offered which action, by the state of the journal (console.md 3.3).
 OFFERED = {
-    "allocated": {"alice": {"replay", "void"}, "bob": {"replay", "void"}, "dana": {"approve"}, "erin": set()},
+    "allocated": {
+        "alice": {"replay", "posting_date", "void"},
+        "bob": {"replay", "posting_date", "void"},
+        "dana": {"approve"},
+        "erin": set(),
+    },
     "approved": {"alice": set(), "bob": set(), "dana": {"withdraw"}, "erin": set()},
     "sending": {"alice": {"look"}, "bob": {"look"}, "dana": {"look"}, "erin": set()},
     "entered": {"alice": {"look"}, "bob": {"look"}, "dana": {"look", "reverse"}, "erin": set()},
@@ -83,7 +88,9 @@ def test_each_state_offers_each_role_its_actions(acme, signed_in, who):
 @pytest.mark.parametrize("who", ROLES)
 def test_a_hidden_action_checks_the_role_again(acme, signed_in, who):
     client = signed_in(who)
-    hidden = set(ACTIONS) - set().union(*(by_role[who] for by_role in OFFERED.values()))
+    # What is said of an unclear journal is offered where it is unclear; only an auditor may say nothing.
+    of_people = set() if who == "erin" else {"found", "not_there", "take_back"}
+    hidden = set(ACTIONS) - of_people - set().union(*(by_role[who] for by_role in OFFERED.values()))
     assert hidden, "every role has something that it may not do"
     before = counts(acme)
     for name in hidden:
