@@ -132,7 +132,9 @@ class Books:
             if posting.state in FINAL:
                 return posting
             self.hurry()
-        waiting = list(WorkItem.objects.exclude(state="done").values_list("kind", "ref", "state", "attempts", "sentence"))
+        waiting = list(
+            WorkItem.objects.exclude(state="done").values_list("kind", "ref", "state", "attempts", "sentence")
+        )
         raise AssertionError(f"still {posting.state}: {posting.sentence} {waiting}")
 
     def send(self, journal: Journal) -> Posting:

@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from audit.exchange import Misconfigured, OutcomeUnknown, TemporaryFailure
 from audit.models import Exchange
-from connector_site.admin import CredentialsForm
+from connector_site.credentials_form import CredentialsForm
 from erp.infor.ion import ION_FIELDS, IonFileRefused, file_problem, read_ionapi
 from erp.infor.ion_gateway import STATUSES
 from tenants.credentials import _declared, declare, problems_of
