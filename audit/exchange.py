@@ -120,12 +120,15 @@ class RecordedSession:
         system: str,
         about: str = "",
         is_on_premises: bool = False,
+        is_private: bool = False,
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self.tenant_id = tenant_id
         self.system = system
         self.about = about
+        # Whatever goes over it is about people or their pay.
+        self._is_private = is_private
         self._timeout = (connect_seconds, read_seconds)
         self._session = requests.Session()
         # Proxies, netrc and certificates from the environment would silently change where a secret goes.
@@ -183,7 +186,7 @@ class RecordedSession:
         request = self._session.prepare_request(
             requests.Request(method, url, headers=sent_headers, params=params, data=body)
         )
-        record = _Record(self, request, private=private, writes=writes)
+        record = _Record(self, request, private=private or self._is_private, writes=writes)
         host = urlsplit(request.url or url).hostname or ""
         timeout = (self._timeout[0], read_seconds or self._timeout[1])
         try:

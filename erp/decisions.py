@@ -83,11 +83,15 @@ def void(tenant_id: uuid.UUID, posting_id: int, by: str, reason: str) -> None:
         posting = Posting.objects.get(pk=posting_id)
         if posting.state not in {Posting.State.ALLOCATED, Posting.State.APPROVED, Posting.State.BLOCKED}:
             raise NotAllowed(f"A journal that is {posting.get_state_display().lower()} cannot be given up.")
-        journal, was_sent = journal_of(posting), posting.was_sent
+        journal, was_sent, is_private = journal_of(posting), posting.was_sent, posting.shows_pay
         connection_id, progress = posting.connection_id, Progress(posting.progress, lambda values: None)
     if was_sent:
         with connector_of(
-            tenant_id, connection_id, about=journal.posting_key, company_code=journal.company_code
+            tenant_id,
+            connection_id,
+            about=journal.posting_key,
+            company_code=journal.company_code,
+            is_private=is_private,
         ) as connector:
             found = connector.find_journal(journal, progress)
         if not isinstance(found, Absent):

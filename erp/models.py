@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from gusto.models import PayrollRun
 from mappings.journal import JournalKind
 from mappings.models import MappingTable
+from mappings.policy import Lines
 from tenants.models import Connection, LegalEntity
 from tenants.scope import TenantModel
 
@@ -105,6 +106,11 @@ class Posting(TenantModel):
     def is_contra(self) -> bool:
         """Whether it undoes a journal that was meant to stay, unlike an accrual's own reversal (sequence from 100 on)."""
         return self.kind == JournalKind.REVERSAL.value and self.sequence < 100
+
+    @property
+    def shows_pay(self) -> bool:
+        """Whether its lines tell what each employee is paid."""
+        return bool(self.mapping_table.lines == Lines.EMPLOYEE)
 
     @property
     def is_held(self) -> bool:

@@ -155,11 +155,15 @@ def _send(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
                 f"{not_shown_sentence(posting)} It gave no clear answer {UNKNOWN_OUTCOMES_MAX} times.",
             )  # fmt: skip
             return None
-        journal, connection_id = journal_of(posting), posting.connection_id
+        journal, connection_id, is_private = journal_of(posting), posting.connection_id, posting.shows_pay
         progress = _progress(tenant_id, posting, claim)
     try:
         with connector_of(
-            tenant_id, connection_id, about=journal.posting_key, company_code=journal.company_code
+            tenant_id,
+            connection_id,
+            about=journal.posting_key,
+            company_code=journal.company_code,
+            is_private=is_private,
         ) as connector:
             found = _attempt(tenant_id, posting_id, "find", lambda: connector.find_journal(journal, progress))
             answer = _act_on(tenant_id, posting_id, connector, journal, progress, found)
@@ -253,11 +257,15 @@ def _look(claim: work.Claim, tenant_id: uuid.UUID, posting_id: int) -> work.Late
     """ENTERED: has somebody posted it over there, or taken it out?"""
     with tenant_scope(tenant_id):
         posting = Posting.objects.get(pk=posting_id)
-        journal, connection_id = journal_of(posting), posting.connection_id
+        journal, connection_id, is_private = journal_of(posting), posting.connection_id, posting.shows_pay
         progress = _progress(tenant_id, posting, claim)
     try:
         with connector_of(
-            tenant_id, connection_id, about=journal.posting_key, company_code=journal.company_code
+            tenant_id,
+            connection_id,
+            about=journal.posting_key,
+            company_code=journal.company_code,
+            is_private=is_private,
         ) as connector:
             found = connector.find_journal(journal, progress)
     except Misconfigured as error:

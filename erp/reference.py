@@ -44,9 +44,10 @@ NEW_ACCOUNTS = "new main accounts"
 
 @contextmanager
 def connector_of(
-    tenant_id: uuid.UUID, connection_id: int, *, about: str, company_code: str = ""
+    tenant_id: uuid.UUID, connection_id: int, *, about: str, company_code: str = "", is_private: bool = False
 ) -> Iterator[Connector]:
     """A connector ready to be used, outside any scope. A call that finds a setting wrong marks the connection broken.
+    `is_private`: what is sent and answered shows people's pay, so that of its exchanges only digests are kept.
 
     Raises Misconfigured where the connection lacks a field.
     """
@@ -69,7 +70,9 @@ def connector_of(
         if snapshot
         else None
     )
-    with RecordedSession(tenant_id=tenant_id, system=system, about=about, is_on_premises=is_on_premises) as session:
+    with RecordedSession(
+        tenant_id=tenant_id, system=system, about=about, is_on_premises=is_on_premises, is_private=is_private
+    ) as session:
         try:
             yield connector_class(system)(
                 Access(

@@ -24,10 +24,11 @@ import pytest
 from django.db import IntegrityError, connection
 
 from audit import work
-from audit.models import AuditEntry
+from audit.models import AuditEntry, Exchange
 from erp.connector import Reference
 from erp.models import Posting
 from mappings.journal import JournalKind
+from mappings.models import MappingTable
 from tenants.models import Connection, Tenant
 from tenants.scope import tenant_scope
 from tests.conftest import member
@@ -139,6 +140,16 @@ class PostingContract:
         with pytest.raises(IntegrityError, match="erp_posting_balances"):
             books.keep(books.unbalanced())
         assert books.requests() == 0
+
+    def test_of_a_journal_that_shows_pay_no_exchange_keeps_a_body(self, books: Books) -> None:
+        with tenant_scope(books.tenant.pk):
+            MappingTable.objects.update(lines="employee")
+        posting = books.send(books.journal())
+        assert posting.state in ENTERED, posting.sentence
+        with tenant_scope(books.tenant.pk):
+            kept = list(Exchange.objects.filter(about=posting.posting_key))
+        assert kept
+        assert {(each.is_private, each.request_body, each.answer_body) for each in kept} == {(True, "", "")}
 
     # Faults
 

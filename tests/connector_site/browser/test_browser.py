@@ -205,7 +205,9 @@ def test_the_way_through_by_keyboard(world, paid, dana, other_tenant, sign_in):
     page.get_by_role("button", name="Borealis Tools").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".tenant strong")).to_have_text("Borealis Tools")
-    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Six steps until your first payroll is in the ledger."))
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        re.compile("^Six steps until your first payroll is in the ledger.")
+    )
     page.locator(".person summary").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Sign out").focus()

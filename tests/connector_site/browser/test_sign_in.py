@@ -76,7 +76,7 @@ def test_dana_is_led_to_a_second_factor_and_signs_in_with_it(tenant, dana, door)
     expect(codes).to_have_count(10)
     recovery = codes.first.inner_text()
     page.get_by_role("link", name="I keep them, go to Home").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("No payroll run yet.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Six steps until your first payroll is in the ledger.")
     # The next sign-in asks for the code after the password, and takes a recovery code in its place.
     CacheEntry.objects.all().delete()
     for code in (code_for(secret), recovery):
