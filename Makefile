@@ -36,7 +36,7 @@ run: $(RUN)
 # Three seeds of chaos are among them. The browser tests run apart: playwright leaves an event loop in the process, under which Django refuses the database.
 test: $(DEV) chromium
 	$(BIN)/python -m pytest -m "not browser" -n $(JOBS) --dist loadfile $(ARGS)
-	DJANGO_ALLOW_ASYNC_UNSAFE=true $(BIN)/python -m pytest -m browser $(ARGS) || test $$? -eq 5
+	DJANGO_ALLOW_ASYNC_UNSAFE=true $(BIN)/python -m pytest -m browser -n $(JOBS) --dist loadfile $(ARGS) || test $$? -eq 5
 
 lint: $(DEV)
 	$(BIN)/ruff check .
