@@ -248,27 +248,23 @@ class TestLimit:
         assert call_window.WINDOW_SECONDS >= 60
 
     def test_workers_of_a_grant_share_one_window(self, connected, gusto, small_window):
-        began = time.monotonic()
-
         def read() -> int:
             with client_of(connected) as client:
                 return sum(client.fetch("/v1/token_info").status == 200 for _ in range(12))
 
         assert in_threads(4, read) == [12] * 4
-        # 48 calls, 16 in each window: Gusto never had to refuse one, and two windows were waited for.
+        # 48 calls, 16 in each window: Gusto, which lets 20 through, never had to refuse one.
         statuses = requests_to(gusto, "/v1/token_info")
         assert statuses.count(429) == 0
         assert len(statuses) >= 48
-        assert 4.0 < time.monotonic() - began < 12.0
 
-    def test_another_grant_has_a_window_of_its_own(self, connected, gusto, tenant, small_window):
+    def test_another_grant_has_a_window_of_its_own(self, connected, gusto, tenant, monkeypatch):
         other = connect(gusto, legal_entity_of(tenant, "Second LLC"), gusto.facts["companies"][1]["uuid"])
-        began = time.monotonic()
+        # Two calls a minute for each grant; the third of one is given back, as the next test shows.
+        monkeypatch.setattr(call_window, "CALLS_RESERVE", 198)
         for entity in (connected, other):
             with client_of(entity) as client:
-                for _ in range(14):
-                    client.fetch("/v1/token_info")
-        assert time.monotonic() - began < 1.9
+                assert [client.fetch("/v1/token_info").status for _ in range(2)] == [200, 200]
 
     def test_a_long_wait_gives_the_worker_back(self, connected, monkeypatch):
         monkeypatch.setattr(call_window, "CALLS_RESERVE", 198)
